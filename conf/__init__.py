@@ -1,0 +1,1 @@
+"""What to run: one folder a group, one YAML file a choice."""

@@ -1,0 +1,1 @@
+"""Gridded maps: source files -> packed store -> windows -> batches."""

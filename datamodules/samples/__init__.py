@@ -1,0 +1,1 @@
+"""Small data sets with a known answer, made in seconds, so that everything runs with no download."""

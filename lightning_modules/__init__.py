@@ -1,0 +1,1 @@
+"""Batches -> predictions. Knows nothing of files."""

@@ -1,0 +1,1 @@
+"""From recurrent state to an answer: maps by rollout."""

@@ -1,0 +1,1 @@
+"""CNNs that read one frame or map at a time."""

@@ -1,0 +1,1 @@
+"""Streaming scores, as torchmetrics classes."""

@@ -1,0 +1,1 @@
+"""Recurrent cells and stacks: state goes in and comes out, none is hidden."""

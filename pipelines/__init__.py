@@ -1,0 +1,1 @@
+"""The verbs: prepare, train, evaluate, predict, and what they share."""
