@@ -1,0 +1,102 @@
+"""Glue between the forecaster and Lightning: step, log, optimise, score."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from datamodules.batches import MapBatch
+from lightning_modules.forecaster import Domain, Forecaster
+from lightning_modules.losses import ForecastLoss
+from lightning_modules.metrics.forecasts import ErrorByPlace
+from lightning_modules.options import ForecastOptions, OptimizerOptions
+from lightning_modules.schedules import learning_rate, rollout_steps, training_share, truth_share
+from lightning_modules.scoring import Scoreboard
+
+
+class ForecastingModule(pl.LightningModule):
+    """Trains a `Forecaster`, and scores it beside every reference on the same windows and mask."""
+
+    def __init__(
+        self, model: Forecaster, task: ForecastOptions, optimizer: OptimizerOptions, domain: Domain
+    ) -> None:
+        super().__init__()
+        self.model, self.task, self.options, self.domain = model, task, optimizer, domain
+        self.loss = ForecastLoss(
+            task.loss, domain.cell_area, domain.channels, task.channel_weights, task.series_weight
+        )
+        self.validation_loss = MeanMetric()
+        self.validation_scores = self._scoreboard(references=False)
+        self.test_scores = self._scoreboard(references=True)
+        leads = sorted({0, (task.horizon - 1) // 2, task.horizon - 1})
+        self.error_by_place = ErrorByPlace(leads, (len(domain.channels), *domain.cell_area.shape))
+
+    def _scoreboard(self, *, references: bool) -> Scoreboard:
+        series = len(self.domain.series) if self.model.decoder.series_out is not None else 0
+        return Scoreboard(
+            self.task.horizon,
+            len(self.domain.channels),
+            torch.tensor(self.domain.cell_area),
+            series,
+            references=references,
+            spread=self.model.decoder.spread,
+        )
+
+    def on_train_batch_start(self, batch: MapBatch, batch_idx: int) -> None:
+        """Set the learning rate from the share of the run that has passed; nothing to save or restore."""
+        rate = learning_rate(self.options, training_share(self.trainer))
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def training_step(self, batch: MapBatch, batch_idx: int) -> Tensor:
+        """The loss over the leads that the curriculum rolls out."""
+        steps = rollout_steps(self.task.curriculum, self.task.horizon, self.current_epoch)
+        share = truth_share(self.task.scheduled_sampling, training_share(self.trainer))
+        forecast = self.model(batch, steps, share)
+        loss: Tensor = self.loss(self.model, forecast, forecast.seen.series)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.start))
+        return loss
+
+    def validation_step(self, batch: MapBatch, batch_idx: int) -> None:
+        """Each window counts once, on whichever rank it is."""
+        forecast = self.model(batch)
+        self.validation_loss.update(self.loss(self.model, forecast, forecast.seen.series), len(batch.start))
+        self.validation_scores.update(self.model, batch, forecast)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss that chooses the checkpoint, and RMSE by variable and lead."""
+        self.log("validation/loss", self.validation_loss.compute())
+        rmse = self.validation_scores.of("skyreel").compute()["rmse"]
+        for lead in {0, self.task.horizon - 1}:
+            for channel, name in enumerate(self.domain.channels):
+                value = rmse[lead, channel].float()
+                self.log(f"validation/rmse/{name}/{self.domain.lead_names[lead]}", value)
+        self.validation_loss.reset()
+        self.validation_scores.reset()
+
+    def test_step(self, batch: MapBatch, batch_idx: int) -> None:
+        """Scores of the model and of every reference on the same windows and mask."""
+        forecast = self.model(batch)
+        self.test_scores.update(self.model, batch, forecast)
+        truth = batch.maps[:, self.task.history :]
+        self.error_by_place.update(forecast.maps, truth, torch.isfinite(forecast.seen.maps[:, self.task.history :]))
+
+    def predict_step(self, batch: MapBatch, batch_idx: int) -> dict[str, Tensor | None]:
+        """Maps, spread and series in physical units."""
+        forecast = self.model(batch)
+        return {"maps": forecast.maps, "spread": forecast.spread, "series": forecast.series}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; matrices and kernels decay, biases and gains do not."""
+        decayed, free = [], []
+        for parameter in self.parameters():
+            (decayed if parameter.ndim > 1 else free).append(parameter)
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": self.options.weight_decay},
+            {"params": free, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.options.learning_rate, betas=(0.9, 0.95))
+

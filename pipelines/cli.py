@@ -1,0 +1,190 @@
+"""The command line: flags, verbs, exit status. Nothing slow is imported before a verb runs.
+
+Exit status: 0 success, 2 a mistake in the call or the input, 130 Ctrl-C, 143 SIGTERM, 1 anything else.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datamodules.errors import InputError
+from pipelines import interrupts
+from pipelines.mistakes import CallError, Mistake, nearest
+from pipelines.verbs import ARGUMENTS, VERBS, Call, Verb
+
+SWITCHES = ("--help", "--version", "--json", "--debug", "--cfg")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A call taken apart: the verb, its `key=value` words, and the switches that were on."""
+
+    verb: str | None
+    words: tuple[str, ...]
+    switches: frozenset[str]
+
+
+def run(argv: Sequence[str], verbs: Mapping[str, Verb] = VERBS) -> int:
+    """The exit status of `skyreel` called with `argv`; the one place where exceptions become messages."""
+    name = "skyreel"
+    debug = "--debug" in argv
+    try:
+        line = read_command_line(argv, verbs)
+        name = f"skyreel {line.verb}" if line.verb else name
+        interrupts.install()
+        return _answer(line, argv, verbs)
+    except InputError as error:
+        _record(str(error))
+        return _tell(f"{name}: {error}", 2)
+    except KeyboardInterrupt:
+        return _tell(f"{name}: stopped by Ctrl-C", 130)
+    except interrupts.Terminated:
+        return _tell(f"{name}: stopped by SIGTERM", 143)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        where = _record(f"{name} failed", error)
+        if debug:
+            traceback.print_exc()
+        hint = f"the traceback is in {where}" if where else "--debug shows the traceback"
+        return _tell(f"{name}: {type(error).__name__}: {error}\n{hint}", 1)
+
+
+def read_command_line(argv: Sequence[str], verbs: Mapping[str, Verb] = VERBS) -> CommandLine:
+    """The call taken apart. CallError for unknown verbs and switches, all at once."""
+    words: list[str] = []
+    switches: set[str] = set()
+    mistakes: list[Mistake] = []
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word in ("-h", "--help"):
+            switches.add("--help")
+        elif word == "--cfg" or word.startswith("--cfg="):
+            what = word.partition("=")[2] or (rest.pop(0) if rest and rest[0] == "job" else "")
+            switches.add("--cfg")
+            if what != "job":
+                mistakes.append(Mistake(word, "This prints the settings: --cfg job."))
+        elif word in SWITCHES:
+            switches.add(word)
+        elif word.startswith("-"):
+            near = word.lstrip("-") if "=" in word else nearest(word, SWITCHES)
+            problem = f"There is no such switch; there are {', '.join(SWITCHES)}. Settings are key=value."
+            mistakes.append(Mistake(word, problem, near=near))
+        else:
+            words.append(word)
+    verb = words.pop(0) if words and ("=" not in words[0] or words[0] in verbs) else None
+    if verb is not None and verb not in verbs:
+        problem = f"There is no such verb; there are {', '.join(verbs)}."
+        mistakes.append(Mistake(verb, problem, near=nearest(verb, verbs)))
+    elif verb is None and words:
+        mistakes.append(Mistake(words[0], f"A verb comes first: skyreel {'|'.join(verbs)} [key=value ...]."))
+    if mistakes:
+        raise CallError(mistakes)
+    return CommandLine(verb, tuple(words), frozenset(switches))
+
+
+def _answer(line: CommandLine, argv: Sequence[str], verbs: Mapping[str, Verb]) -> int:
+    """Help, version or settings where they are asked for, else the verb's own work."""
+    if "--version" in line.switches:
+        from importlib.metadata import version
+
+        return _say(f"skyreel {version('skyreel')}")
+    if line.verb is None or "--help" in line.switches:
+        from pipelines import usage
+
+        return _say(usage.verb_usage(line.verb) if line.verb else usage.overview(), 0 if line.switches else 2)
+    call, unset = _call(line, tuple(argv), verbs[line.verb])
+    if "--cfg" in line.switches:
+        from pipelines.compose import to_yaml
+
+        if unset:
+            _tell(f"still to be set: {', '.join(unset)}", 0)
+        return _say(to_yaml(call.config))
+    return _work(call, verbs[line.verb], "--debug" in line.switches)
+
+
+def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, tuple[str, ...]]:
+    """The checked call, and the keys that wait for a value. CallError with every mistake in it."""
+    from pipelines.compose import compose
+    from pipelines.find_run import find_run, read_config
+
+    arguments, words, mistakes = _arguments(line, verb)
+    base = None
+    if "run" in arguments:
+        arguments["run"] = str(find_run(arguments["run"], line.words))
+        base = read_config(Path(arguments["run"]))
+    try:
+        composed = compose(words, base, data=verb.data and not mistakes and "--cfg" not in line.switches)
+    except CallError as error:
+        raise CallError([*mistakes, *error.mistakes]) from None
+    if mistakes:
+        raise CallError(mistakes)
+    as_json = "--json" in line.switches
+    call = Call(line.verb or "", composed.settings, composed.config, json=as_json, argv=argv, **arguments)
+    return call, composed.unset
+
+
+def _arguments(line: CommandLine, verb: Verb) -> tuple[dict[str, str], list[str], list[Mistake]]:
+    """The verb's own arguments, the words that are settings, and arguments that are missing or not taken."""
+    arguments: dict[str, str] = {}
+    words: list[str] = []
+    mistakes: list[Mistake] = []
+    for word in line.words:
+        key, equals, text = word.partition("=")
+        if not equals or key not in ARGUMENTS:
+            words.append(word)
+        elif key not in verb.takes:
+            taken = ", ".join(f"{name}=" for name in verb.takes) or "only settings"
+            mistakes.append(Mistake(key, f"{line.verb} does not take this; it takes {taken}.", text))
+        elif not text:
+            mistakes.append(Mistake(key, f"This is empty; give {ARGUMENTS[key]}."))
+        else:
+            arguments[key] = text
+    given = {word.partition("=")[0] for word in line.words}
+    mistakes += [
+        Mistake(f"{key}=", f"{line.verb} needs this: {ARGUMENTS[key]}. For example: {verb.example}")
+        for key in verb.needs
+        if key not in given and "--cfg" not in line.switches
+    ]
+    return arguments, words, mistakes
+
+
+def _work(call: Call, verb: Verb, debug: bool) -> int:
+    """The verb run; its result on standard output where JSON is asked for, nothing else there."""
+    from pipelines.console import rank, set_up_logging
+
+    set_up_logging(debug)
+    module, _, function = verb.target.partition(":")
+    work: Callable[[Call], dict[str, Any]] = getattr(importlib.import_module(module), function)
+    with contextlib.redirect_stdout(sys.stderr) if call.json else contextlib.nullcontext():
+        result = work(call)
+    return _say(json.dumps(result, default=str)) if call.json and not rank() else 0
+
+
+def _record(message: str, error: BaseException | None = None) -> Path | None:
+    """The run's log, with the message in it; None where no run has begun."""
+    if "pipelines.console" not in sys.modules:
+        return None
+    from pipelines.console import record
+
+    return record(message, error)
+
+
+def _say(text: str, status: int = 0) -> int:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+    return status
+
+
+def _tell(text: str, status: int) -> int:
+    sys.stderr.write(text.rstrip("\n") + "\n")
+    return status

@@ -1,0 +1,85 @@
+"""From settings to windows: sources present, packed, split, and everything fitted on the training split."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.fetch import fetch
+from datamodules.gridded.datamodule import GriddedDataModule
+from datamodules.gridded.fitted import Fitted, load_or_fit
+from datamodules.gridded.linear import LinearOptions, load_or_fit_linear
+from datamodules.gridded.options import GriddedOptions
+from datamodules.gridded.pack import pack
+from datamodules.gridded.store import Store
+from datamodules.gridded.windows import Split, require_windows, split_ranges
+from datamodules.samples.weather import make_sample_weather
+from lightning_modules.options import ForecastOptions
+from pipelines.console import progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastData:
+    """Packed maps, their splits, and what the training split says of them."""
+
+    store: Store
+    splits: dict[str, Split]
+    fitted: Fitted
+
+    def windows(self, task: ForecastOptions, batch_size: int, workers: int, seed: int) -> GriddedDataModule:
+        """Loaders of whole windows of each split."""
+        return GriddedDataModule(
+            self.store,
+            self.fitted,
+            self.splits,
+            history=task.history,
+            horizon=task.horizon,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+        )
+
+
+def bring_sources(options: GriddedOptions) -> None:
+    """Make the sample set, or fetch a published file, where the settings say so and it is not there yet.
+
+    Errors: InputError when the source cannot be reached, saying what to place where.
+    """
+    if not isinstance(options.path, str):
+        return
+    path = Path(options.path)
+    if options.sample is not None:
+        with progress("making sample weather (days)") as advance:
+            make_sample_weather(path, days=options.sample.days, seed=options.sample.seed, progress=advance)
+    elif options.download is not None and not path.exists():
+        source = options.download
+        fetch(source.url, path, sha256=source.sha256, source_page=source.page or source.url)
+
+
+def packed(options: GriddedOptions, stores: Path) -> Store:
+    """The store of the sources that `options` name, packed now unless it is there."""
+    bring_sources(options)
+    with progress("packing (steps)") as advance:
+        return pack(options, stores, advance)
+
+
+def open_data(options: GriddedOptions, stores: Path, task: ForecastOptions) -> ForecastData:
+    """Everything that training and evaluation read; of several ranks one packs and fits, the others wait."""
+    store = packed(options, stores)
+    window = task.history + task.horizon
+    splits = split_ranges(store.time, options.split, window, store.calendar, store.tick)
+    require_windows(splits, store.tick, task.history, task.horizon)
+    fitted = load_or_fit(
+        store, train=splits["train"], history=task.history, horizon=task.horizon, folds=task.linear.folds
+    )
+    linear = LinearOptions(components=task.linear.components, lags=task.linear.lags)
+    return ForecastData(store, splits, load_or_fit_linear(store, fitted, linear))
+
+
+def data_digest(data: ForecastData) -> str:
+    """One digest of the store and of how it is split and fitted, sha256 hex."""
+    parts = [data.store.digest, data.fitted.digest]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

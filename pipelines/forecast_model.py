@@ -1,0 +1,101 @@
+"""From settings, data and checkpoint to a forecasting module; and what of it a run directory keeps."""
+
+import logging
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+
+from datamodules.errors import InputError
+from datamodules.gridded.datamodule import GriddedDataModule
+from datamodules.gridded.fitted import Fitted
+from datamodules.gridded.grid import Grid
+from datamodules.gridded.store import Store
+from lightning_modules.calibration import departure_size
+from lightning_modules.forecaster import Domain, Forecaster
+from lightning_modules.forecasting import ForecastingModule
+from pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_WINDOWS = 512
+"""Training windows, evenly spread, that tell how far the truth departs from the prior."""
+
+
+def domain_of(store: Store, horizon: int) -> Domain:
+    """Where and when the maps of `store` are."""
+    lat, lon = full_coordinates(store.grid)
+    return Domain(
+        lat=lat,
+        lon=lon,
+        cell_area=store.grid.cell_area,
+        wraps=store.grid.wraps,
+        step_hours=store.step.hours,
+        static=store.static,
+        channels=tuple(channel.name for channel in store.channels),
+        series=tuple(store.series.names) if store.series is not None else (),
+        lead_names=tuple(store.step.lead_name(lead) for lead in range(1, horizon + 1)),
+    )
+
+
+def full_coordinates(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude of every cell, float64 degrees (lat, lon) each."""
+    if grid.projected:
+        return grid.lat, grid.lon
+    lat, lon = np.meshgrid(grid.lat, grid.lon, indexing="ij")
+    return lat, lon
+
+
+def calibrated(fitted: Fitted, settings: Settings, store: Store, windows: GriddedDataModule) -> Fitted:
+    """`fitted` with the typical departures from the prior, from training windows."""
+    data = windows.dataset("train")
+    stride = max(1, len(data) // CALIBRATION_WINDOWS)
+    chosen = list(range(0, len(data), stride))
+    size = max(1, min(32, 2**26 // max(1, data[0].maps.nelement() * 4)))
+    batches = (data[chosen[i : i + size]] for i in range(0, len(chosen), size))
+    found = departure_size(
+        fitted.arrays, settings.task.prior, store.grid.cell_area, settings.task.history, batches
+    )
+    return fitted.with_arrays(**found)
+
+
+def build_module(settings: Settings, domain: Domain, fitted: Fitted) -> ForecastingModule:
+    """An untrained module: same settings and seed, same weights. Errors: InputError for unknown channels."""
+    torch.manual_seed(settings.seed)
+    target = settings.data.series is not None and settings.data.series.target
+    model = Forecaster(settings.model, settings.task, domain, fitted.arrays, series_target=target)
+    try:
+        module = ForecastingModule(model, settings.task, settings.optimizer, domain)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    learnt = sum(parameter.numel() for parameter in module.parameters())
+    log.info(
+        "%s encoder, %s, departures from %s: %s parameters",
+        settings.model.encoder.kind,
+        settings.model.recurrent.kind,
+        settings.task.prior,
+        f"{learnt:,}",
+    )
+    return module
+
+
+def load_weights(module: ForecastingModule, checkpoint: Path) -> ForecastingModule:
+    """`module` with the weights of `checkpoint`, in evaluation mode.
+
+    Errors: InputError when the file is absent, cut, holds anything but plain tensors, or fits another model.
+    """
+    if not checkpoint.is_file():
+        raise InputError(f"{checkpoint}: no such checkpoint; train first, or name another with checkpoint=FILE")
+    try:
+        found: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        module.load_state_dict(found["state_dict"])
+    except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{checkpoint}: not a checkpoint of this model ({reason}). It is cut, or comes from elsewhere (code "
+            "in a checkpoint is never run): train again, or name another with checkpoint=FILE"
+        ) from error
+    module.eval()
+    return module

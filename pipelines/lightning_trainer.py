@@ -1,0 +1,103 @@
+"""A Lightning trainer from settings: device, precision, bounds, checkpoints, averaging, progress."""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    Timer,
+    WeightAveraging,
+)
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor
+
+from pipelines.rundir import RunDir
+from pipelines.settings import Settings, TrainerOptions
+from pipelines.training_progress import progress_callbacks
+from pipelines.tracking.logger import JournalLogger
+
+log = logging.getLogger(__name__)
+
+
+def precision_of(options: TrainerOptions) -> str:
+    """Lightning's name of the precision; "auto" is bf16 where the processor multiplies it natively."""
+    on_gpu = options.accelerator == "gpu" or (options.accelerator == "auto" and torch.cuda.is_available())
+    if options.precision == "auto":
+        fast = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
+        return "bf16-mixed" if fast else "32-true"
+    return {"32": "32-true", "bf16": "bf16-mixed"}[options.precision]
+
+
+def build_trainer(settings: Settings, run: RunDir, logger: JournalLogger | None, **more: Any) -> pl.Trainer:
+    """The trainer of one run. `logger` None leaves nothing behind (evaluation)."""
+    options = settings.trainer
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    callbacks = [*progress_callbacks(options), *(_keepers(settings, run) if logger else ())]
+    return pl.Trainer(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        num_nodes=options.nodes,
+        strategy=_strategy(options),
+        precision=precision_of(options),  # type: ignore[arg-type]
+        max_epochs=options.max_epochs or -1,
+        max_steps=options.max_steps or -1,
+        gradient_clip_val=settings.optimizer.gradient_clip,
+        deterministic=options.deterministic,
+        logger=logger or False,
+        callbacks=callbacks,
+        default_root_dir=run.path,
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=logger is not None,
+        enable_model_summary=False,
+        enable_progress_bar=any("ProgressBar" in type(callback).__name__ for callback in callbacks),
+        **more,
+    )
+
+
+def _strategy(options: TrainerOptions) -> str | DDPStrategy:
+    """Lightning's own choice, or DDP with the process group's backend."""
+    if options.strategy == "ddp":
+        return DDPStrategy(process_group_backend=options.backend)
+    return "auto"
+
+
+def _keepers(settings: Settings, run: RunDir) -> list[Callback]:
+    """What ends a run, averages its weights, and keeps its checkpoints."""
+    options, found = settings.trainer, list[Callback]()
+    if options.max_minutes is not None:
+        found.append(Timer(timedelta(minutes=options.max_minutes), interval="step", verbose=False))
+    if options.patience is not None:
+        found.append(EarlyStopping("validation/loss", patience=options.patience))
+    if settings.optimizer.ema is not None:
+        found.append(MovingAverage(settings.optimizer.ema))
+    folder = {"dirpath": str(run.checkpoints), "enable_version_counter": False}
+    every = timedelta(minutes=options.checkpoint_minutes)
+    found += [
+        ModelCheckpoint(filename="best", monitor="validation/loss", save_weights_only=True, **folder),
+        ModelCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **folder),
+        ModelCheckpoint(filename="last", train_time_interval=every, **folder),
+    ]
+    return found
+
+
+class MovingAverage(WeightAveraging):
+    """Exponential moving average of the weights (Polyak and Juditsky 1992), short at first: it is what is
+    validated, kept and used."""
+
+    def __init__(self, decay: float) -> None:
+        def average(kept: Tensor, current: Tensor, count: Tensor) -> Tensor:
+            now = torch.clamp((1 + count) / (10 + count), max=decay)
+            return kept + (1 - now) * (current - kept)
+
+        super().__init__(use_buffers=False, avg_fn=average)

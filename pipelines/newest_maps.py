@@ -1,0 +1,176 @@
+"""The newest whole history in somebody's files, checked against the maps that a model was trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from datamodules.batches import MapBatch
+from datamodules.errors import InputError
+from datamodules.gridded.calendar import clock_features
+from datamodules.gridded.clock import dates
+from datamodules.gridded.fitted import Fitted
+from datamodules.gridded.grid import Grid
+from datamodules.gridded.options import GriddedOptions
+from datamodules.gridded.series import read_series
+from datamodules.gridded.source import GriddedSource, open_source
+from datamodules.gridded.store import Store
+from datamodules.gridded.windows import valid_starts
+from pipelines.forecast_coordinates import valid_times
+
+
+@dataclass(frozen=True, eq=False)
+class NewestMaps:
+    """One history as a batch of one window, and where in the files' own grid the model's cells are.
+
+    batch:  maps of `history` steps, followed by missing ones for the steps to forecast
+    issued: int64 seconds since 1970-01-01 in the model's calendar, the last observed step
+    grid:   as the files have it; rows, columns: for each of its latitudes, longitudes, the model's index
+    warnings: sentences for the user
+    """
+
+    batch: MapBatch
+    issued: int
+    grid: Grid
+    rows: np.ndarray
+    columns: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def read_newest(
+    path: str | list[str],
+    options: GriddedOptions,
+    trained: Store,
+    fitted: Fitted,
+    history: int,
+    horizon: int,
+) -> NewestMaps:
+    """The last `history` steps without a gap in the files at `path`.
+
+    trained: the description of the training data; options: how they were chosen from files.
+    Errors: InputError when variables, units, step, calendar or grid are not those of the training data, or
+    when no `history` consecutive steps are there.
+    """
+    source = open_source(
+        path,
+        variables=sorted({channel.variable for channel in trained.channels}),
+        levels=options.levels,
+        region=options.region,
+        coarsen=options.coarsen,
+        step=trained.step,
+    )
+    try:
+        order = _same_channels(source, trained, path)
+        _same_clock(source, trained, path)
+        rows, columns = _same_places(source.grid, trained.grid, path)
+        starts = valid_starts(source.tick, max(history - 1, 1), 1) if history > 1 else np.arange(len(source.time))
+        if not len(starts):
+            raise InputError(
+                f"input={path}: holds {len(source.time)} steps, but no {history} in a row without a gap, which "
+                "the model reads before it forecasts (task.history); give files that reach further back"
+            )
+        first = int(starts[-1])
+        times = source.time[first : first + history]
+        maps = source.read(first, first + history)[:, order]
+    finally:
+        source.close()
+    maps = maps[:, :, _inverse(rows)][:, :, :, _inverse(columns)]
+    if not np.isfinite(maps).any():
+        raise InputError(f"input={path}: the last {history} maps, to {dates(times, trained.calendar)[-1]}, are all missing")
+    warnings = list(source.warnings)
+    batch = _batch(maps, times, options, trained, fitted, horizon, warnings)
+    return NewestMaps(batch, int(times[-1]), source.grid, rows, columns, tuple(warnings))
+
+
+def _inverse(order: np.ndarray) -> np.ndarray:
+    """Where each of 0, 1, ... stands in `order`."""
+    return np.argsort(order)
+
+
+def _same_channels(source: GriddedSource, trained: Store, path: str | list[str]) -> list[int]:
+    """For each channel of the training data, its position in the source."""
+    there = {channel.name: position for position, channel in enumerate(source.channels)}
+    absent = [channel.name for channel in trained.channels if channel.name not in there]
+    if absent:
+        raise InputError(f"input={path}: lacks {', '.join(absent)}; the model needs {', '.join(trained.names)}")
+    for channel in trained.channels:
+        units = source.channels[there[channel.name]].units
+        if units != channel.units:
+            raise InputError(
+                f"input={path}: '{channel.name}' is in '{units}', the model was trained on '{channel.units}'; "
+                "convert the files"
+            )
+    return [there[channel.name] for channel in trained.channels]
+
+
+def _same_clock(source: GriddedSource, trained: Store, path: str | list[str]) -> None:
+    """Refuse another calendar."""
+    if source.calendar != trained.calendar:
+        raise InputError(
+            f"input={path}: calendar '{source.calendar}', the model was trained on '{trained.calendar}'; "
+            "convert the files"
+        )
+
+
+def _same_places(here: Grid, trained: Grid, path: str | list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The model's row and column of each row and column of the files: they may be in another order.
+
+    Errors: InputError when the cells are not the same ones.
+    """
+    problem = InputError(
+        f"input={path}: a grid of {here.shape[0]} x {here.shape[1]} cells, latitude {_span(here.lat)}, longitude "
+        f"{_span(here.lon)}; the model was trained on {trained.shape[0]} x {trained.shape[1]}, latitude "
+        f"{_span(trained.lat)}, longitude {_span(trained.lon)}. Regrid the files to that grid"
+    )
+    if here.shape != trained.shape or here.projected != trained.projected:
+        raise problem
+    if here.projected:
+        if not (np.allclose(here.lat, trained.lat, atol=1e-3) and _same_angle(here.lon, trained.lon).all()):
+            raise problem
+        return np.arange(here.shape[0]), np.arange(here.shape[1])
+    near = np.abs(here.lat[:, None] - trained.lat[None]) < 1e-3
+    beside = _same_angle(here.lon[:, None], trained.lon[None])
+    if not ((near.sum(1) == 1).all() and (beside.sum(1) == 1).all()):
+        raise problem
+    return near.argmax(1), beside.argmax(1)
+
+
+def _same_angle(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """True where two longitudes, in degrees of either convention, are the same."""
+    return np.asarray(np.abs((one - other + 180.0) % 360.0 - 180.0) < 1e-3)
+
+
+def _span(values: np.ndarray) -> str:
+    return f"{values.min():g} to {values.max():g}"
+
+
+def _batch(
+    maps: np.ndarray,
+    times: np.ndarray,
+    options: GriddedOptions,
+    trained: Store,
+    fitted: Fitted,
+    horizon: int,
+    warnings: list[str],
+) -> MapBatch:
+    """A window of one: the history, and missing values where the forecast will be."""
+    ahead = valid_times(times[-1:], horizon, trained.step, trained.calendar)[0]
+    clock = np.concatenate([times, ahead])
+    whole = np.full((len(clock), *maps.shape[1:]), np.nan, np.float32)
+    whole[: len(maps)] = maps
+    series = np.full((len(clock), 0), np.nan, np.float32)
+    if trained.series is not None and options.series is not None:
+        found, told = read_series(options.series, times, trained.step, trained.calendar)
+        warnings.extend(told)
+        series = np.full((len(clock), len(trained.series.names)), np.nan, np.float32)
+        for position, name in enumerate(trained.series.names):
+            if name in found.names:
+                series[: len(times), position] = found.values[:, found.names.index(name)]
+    return MapBatch(
+        maps=torch.from_numpy(whole)[None],
+        basis=torch.from_numpy(fitted.basis(clock))[None],
+        clock=torch.from_numpy(clock_features(clock, trained.calendar))[None],
+        series=torch.from_numpy(series)[None],
+        start=torch.zeros(1, dtype=torch.int64),
+        fold=torch.full((1,), -1, dtype=torch.int64),
+    )

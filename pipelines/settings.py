@@ -1,0 +1,145 @@
+"""The whole of a run's settings, composed from the wings' options: frozen, validated once, nothing extra."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from datamodules.gridded.options import GriddedOptions
+from lightning_modules.options import ForecastOptions, ModelOptions, OptimizerOptions, Options, Positive
+
+
+class PathOptions(Options):
+    """Where things are and go.
+
+    data: the folder that presets read from; the environment's SKYREEL_DATA, else data.
+    runs: run directories and the tracking database.
+    stores: packed data, shared by all runs.
+    """
+
+    data: str = Field(min_length=1)
+    runs: str = Field(default="runs", min_length=1)
+    stores: str = Field(default="stores", min_length=1)
+
+
+class RunOptions(Options):
+    """What the run is called: its directory is <paths.runs>/<run.experiment>/<run.name>.
+
+    name: null makes one when the run starts; the name of an unfinished run goes on with it.
+    experiment: null takes the preset's name, else data.name.
+    restart: true begins again where a run of this name exists.
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    experiment: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    restart: bool = False
+
+
+class TrainerOptions(Options):
+    """Where and for how long training runs.
+
+    accelerator: cpu, gpu or auto (a GPU where there is one).
+    devices: processes on this machine, or auto.
+    nodes: machines.
+    strategy: auto or ddp (one process per device).
+    backend: how processes talk: gloo (CPU), nccl (GPU); null chooses.
+    precision: 32, bf16, or auto (bf16 where the processor is fast at it).
+    max_epochs: ends training after so many passes; null for no bound.
+    max_steps: ends training after so many steps; null for no bound.
+    max_minutes: ends training after so long; null for no bound.
+    patience: epochs without a better validation loss until training ends; null never.
+    checkpoint_minutes: how much work a kill can cost at most.
+    threads: of the processor, per process; null leaves PyTorch's choice.
+    compile: torch.compile the network.
+    deterministic: two runs give equal figures.
+    """
+
+    accelerator: Literal["cpu", "gpu", "auto"] = "auto"
+    devices: int | Literal["auto"] = 1
+    nodes: int = Field(default=1, ge=1)
+    strategy: Literal["auto", "ddp"] = "auto"
+    backend: Literal["gloo", "nccl"] | None = None
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    max_epochs: int | None = Field(default=50, ge=1)
+    max_steps: int | None = Field(default=None, ge=1)
+    max_minutes: Positive | None = None
+    patience: int | None = Field(default=None, ge=1)
+    checkpoint_minutes: Positive = 5.0
+    threads: int | None = Field(default=None, ge=1)
+    compile: bool = False
+    deterministic: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _precision_is_a_word(cls, values: Any) -> Any:
+        """`trainer.precision=32` names a precision, though it reads as a number."""
+        if isinstance(values, dict) and values.get("precision") == 32:
+            return {**values, "precision": "32"}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if isinstance(self.devices, int) and self.devices < 1:
+            raise ValueError(f"devices is {self.devices}; it must be at least 1, or auto")
+        if self.max_epochs is self.max_steps is self.max_minutes is None:
+            raise ValueError("training has no end: set max_epochs, max_steps or max_minutes")
+        return self
+
+
+class TrackingOptions(Options):
+    """Where MLflow keeps what happened.
+
+    kind: sqlite (a file), server (an http address) or none.
+    uri: null means <paths.runs>/mlflow.db; an http address makes the kind a server.
+    experiment: the name in MLflow; null takes run.experiment.
+    system_metrics: processor, memory and GPU use along the run.
+    timeout: seconds that a server may take to answer before figures are kept for `skyreel sync`.
+    """
+
+    kind: Literal["sqlite", "server", "none"] = "sqlite"
+    uri: str | None = Field(default=None, pattern=r"^(sqlite:///|https?://).+")
+    experiment: str | None = None
+    system_metrics: bool = True
+    timeout: Positive = 5.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_is_a_server(cls, values: Any) -> Any:
+        """A uri alone is enough: an http address turns sqlite into server."""
+        if not isinstance(values, dict) or not str(values.get("uri")).startswith("http"):
+            return values
+        return {**values, "kind": "server"} if values.get("kind", "sqlite") == "sqlite" else values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "server" and self.uri is None:
+            raise ValueError("a server needs its address: tracking.uri=http://HOST:PORT")
+        if self.kind == "server" and self.uri is not None and not self.uri.startswith("http"):
+            raise ValueError(f"uri is {self.uri}; a server's address begins with http:// or https://")
+        return self
+
+
+class Settings(Options):
+    """Everything that a run is told.
+
+    seed: of every random choice.
+    """
+
+    paths: PathOptions
+    run: RunOptions
+    seed: int = Field(default=0, ge=0)
+    data: GriddedOptions
+    task: ForecastOptions = ForecastOptions()
+    model: ModelOptions = ModelOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    trainer: TrainerOptions = TrainerOptions()
+    tracking: TrackingOptions = TrackingOptions()
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """The address of the MLflow tracking store; None when nothing is tracked."""
+        if self.tracking.kind == "none":
+            return None
+        return self.tracking.uri or f"sqlite:///{Path(self.paths.runs).resolve()}/mlflow.db"

@@ -1,0 +1,1 @@
+"""Tracking that can wait: a journal in the run directory first, MLflow when it answers."""

@@ -1,0 +1,110 @@
+"""What `--help` says, read from the registry of verbs, from `conf/` and from the options' docstrings."""
+
+import re
+from collections.abc import Iterable, Iterator
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from pipelines.compose import CONF, group_choices
+from pipelines.mistakes import known_keys, options_of, shown
+from pipelines.verbs import ARGUMENTS, VERBS
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+FLAGS = {
+    "--help": "this text; after a verb, its settings with their defaults",
+    "--version": "the version",
+    "--cfg job": "print the composed settings as YAML and stop",
+    "--json": "print the result as one JSON object on standard output",
+    "--debug": "more log lines, and the whole traceback of a failure",
+}
+
+
+def overview() -> str:
+    """The help of the whole program."""
+    presets = [(name, _about("experiment", name)) for name in group_choices()["experiment"]]
+    return "\n".join(
+        [
+            "usage: skyreel VERB [key=value ...] [--json] [--cfg job] [--help]",
+            "",
+            "Forecasts maps: a CNN reads each map of a sequence, a recurrent network reads the sequence.",
+            "",
+            "verbs",
+            *_table((name, verb.summary) for name, verb in VERBS.items()),
+            "",
+            "presets (experiment=NAME)",
+            *_table(presets),
+            "",
+            "flags",
+            *_table(FLAGS.items()),
+            "",
+            "examples",
+            *(f"  {verb.example}" for verb in VERBS.values()),
+            "",
+            "skyreel VERB --help lists every setting, its default and its meaning.",
+            "",
+        ]
+    )
+
+
+def verb_usage(name: str) -> str:
+    """The help of one verb: its arguments, the groups with their choices, and every key."""
+    verb = VERBS[name]
+    lines = [f"usage: skyreel {name} [key=value ...]", "", verb.summary, "", f"  {verb.example}"]
+    if verb.takes:
+        arguments = (
+            (f"{key}=", ARGUMENTS[key] + (" (needed)" if key in verb.needs else "")) for key in verb.takes
+        )
+        lines += ["", "arguments", *_table(arguments)]
+    for group, choices in group_choices().items():
+        lines += ["", f"{group}=", *_table((choice, _about(group, choice)) for choice in choices)]
+    lines += ["", "settings, with their defaults (a preset may choose others: --cfg job prints what holds)"]
+    return "\n".join([*lines, *_settings(), ""])
+
+
+def meanings() -> dict[str, str]:
+    """What each key means, by its full name: from the line `key: meaning` in its class's docstring."""
+    from pipelines.settings import Settings
+
+    return dict(_meanings(Settings, ""))
+
+
+def _meanings(options: type["BaseModel"], prefix: str) -> Iterator[tuple[str, str]]:
+    text = options.__doc__ or ""
+    for name, field in options.model_fields.items():
+        found = re.search(rf"(?:^|\s|,\s){name}(?:, \w+)*:[ ]+(.+?)(?=[ ]{{3,}}|\n|$)", text)
+        if found is not None:
+            yield prefix + name, found[1].strip().rstrip(".") + "."
+        if (section := options_of(field)) is not None:
+            yield from _meanings(section, f"{prefix}{name}.")
+
+
+def _settings() -> list[str]:
+    """One line for each key: its name and default, its allowed words, its meaning."""
+    from pipelines.settings import Settings
+
+    known, rows = meanings(), []
+    for key, field in known_keys(Settings).items():
+        if options_of(field) is not None and field.is_required():
+            continue
+        if options_of(field) is not None and field.default is not None:
+            continue
+        default = "..." if field.is_required() else shown(field.get_default())
+        rows.append((f"{key}={default}", known.get(key, "")))
+    return _table(rows)
+
+
+def _about(group: str, choice: str) -> str:
+    """The first comment of a choice's file that is no instruction to Hydra."""
+    for line in (CONF / group / f"{choice}.yaml").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ")
+    return ""
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Two columns, the second cut at the width of a page."""
+    pairs = list(rows)
+    width = min(40, max((len(left) for left, _ in pairs), default=0))
+    return [f"  {left:<{width}}  {shorten(right, 100, placeholder=' ...')}".rstrip() for left, right in pairs]

@@ -1,0 +1,88 @@
+"""The verbs by name, what each takes, what it is called with. A verb's module is imported when it runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
+ARGUMENTS = {
+    "run": "a run directory, or the id of its MLflow run",
+    "checkpoint": "a checkpoint file instead of the run's best",
+    "input": "the files to read: a file, a folder, a glob",
+    "output": "the file to write",
+}
+"""What a call may hold beside settings, as `name=value`."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: `target` is "module:function", called with a `Call`, and returns its result as plain values.
+
+    takes:  the arguments it reads.      needs: those that must be given.      example: a call that works.
+    data:   whether the settings must say which data (a verb that reads none runs without).
+    """
+
+    target: str
+    summary: str
+    example: str
+    takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    data: bool = True
+
+
+VERBS = {
+    "prepare": Verb(
+        target="pipelines.prepare:prepare",
+        summary="Packs the source files into a store, once, and tells what it found.",
+        example="skyreel prepare data=netcdf data.path=my_files/",
+    ),
+    "train": Verb(
+        target="pipelines.train:train",
+        summary="Trains a forecaster, judges it on the test split, and fills a run directory.",
+        example="skyreel train experiment=sample_weather run.name=first trainer.max_minutes=5",
+        takes=("run",),
+    ),
+    "evaluate": Verb(
+        target="pipelines.evaluate:evaluate",
+        summary="Judges the checkpoint of a run on its test split again.",
+        example="skyreel evaluate run=runs/sample_weather/first",
+        takes=("run", "checkpoint"),
+        needs=("run",),
+    ),
+    "predict": Verb(
+        target="pipelines.predict:predict",
+        summary="Writes a forecast as CF NetCDF from a run's checkpoint and the newest maps.",
+        example="skyreel predict run=runs/sample_weather/first input=maps.nc output=forecast.nc",
+        takes=("run", "checkpoint", "input", "output"),
+        needs=("run",),
+    ),
+    "sync": Verb(
+        target="pipelines.sync:sync",
+        summary="Sends what a tracking server has not got yet.",
+        example="skyreel sync tracking.uri=http://127.0.0.1:5000",
+        takes=("run",),
+        data=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a verb, checked.
+
+    settings: validated.                  config: the same as plain values, every default filled in.
+    run:      the directory of the run that `run=` named, by path or by MLflow id.
+    json:     the result goes to standard output as JSON: the verb shows nothing itself.
+    argv:     the call as it was typed, without the program's name.
+    """
+
+    verb: str
+    settings: "Settings"
+    config: dict[str, Any]
+    run: str | None = None
+    checkpoint: str | None = None
+    input: str | None = None
+    output: str | None = None
+    json: bool = False
+    argv: tuple[str, ...] = ()
