@@ -4,6 +4,7 @@ Exit status: 0 success, 2 a mistake in the call or the input, 130 Ctrl-C, 143 SI
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -162,6 +163,7 @@ def _work(call: Call, verb: Verb, debug: bool) -> int:
     """The verb run; its result on standard output where JSON is asked for, nothing else there."""
     from pipelines.console import rank, set_up_logging
 
+    gc.enable()
     set_up_logging(debug)
     module, _, function = verb.target.partition(":")
     work: Callable[[Call], dict[str, Any]] = getattr(importlib.import_module(module), function)

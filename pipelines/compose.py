@@ -1,4 +1,4 @@
-"""Settings out of `conf/`, presets, a run's config and `key=value` words: composed by Hydra, validated once."""
+"""Settings from `conf/`, presets, a run's config and `key=value` words: composed by Hydra, validated once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -138,7 +138,7 @@ def _lead_ticks(lead: np.ndarray) -> Sequence[float]:
 
 
 def _part_labels(axes: Axes) -> None:
-    """Push the names at the line ends apart until none covers another, the lowest fixed first."""
+    """Push the names at the line ends apart until none covers another."""
     labels = sorted(axes.texts, key=lambda text: text.get_position()[1])
     gap = 13 * axes.figure.dpi / 100
     heights = [axes.transData.transform((0, label.get_position()[1]))[1] for label in labels]

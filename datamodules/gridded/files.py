@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import InputError
+from datamodules.gridded.classic import missing_bytes
 from datamodules.gridded.discover import is_zarr, refuse_foreign
 
 MOST_HANDLES = 16
@@ -115,6 +116,11 @@ def _open_netcdf(path: Path) -> Any:
     import netCDF4
 
     refuse_foreign(path)
+    if lacking := missing_bytes(path):
+        raise InputError(
+            f"{path} is cut: by its own header {lacking} bytes are missing at its end. "
+            "Copy or download it again."
+        )
     try:
         handle = netCDF4.Dataset(path, "r")
     except (OSError, RuntimeError, UnicodeDecodeError) as error:

@@ -104,7 +104,8 @@ def select_columns(lon: np.ndarray, region: Region | None, where: str) -> Column
         return Columns((slice(int(chosen[0]), int(chosen[-1]) + 1),), lon[chosen], False, tuple(warnings))
     first, second = chosen[: breaks[0] + 1], chosen[breaks[0] + 1 :]
     order = np.concatenate([second, first])
-    values = west + offsets[order]
+    turns = np.rint((west + offsets[order] - lon[order]) / 360)
+    values = lon[order] + 360 * turns
     if breaks.size > 1 or np.abs(np.diff(values)).max() > 1.5 * spacing:
         raise InputError(
             f"data.region.lon: {where} has a hole inside {west:g} to {east:g}; "

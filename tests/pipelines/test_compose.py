@@ -74,8 +74,8 @@ def test_any_files_need_their_path_and_the_mistake_names_it() -> None:
 
 
 def test_every_kind_of_mistake_is_told_at_once() -> None:
-    found = refused("experiment=ncep_ait", "trainr.max_minutes=1", "trainer=gpuu", "ersst", "seed=1,2",
-                    "data.path=a (1).nc", "~seed", "experimnt=ersst", "run.restart.x=1", "max_steps=3")  # fmt: skip
+    found = refused("experiment=ncep_ait", "trainr.max_minutes=1", "trainer=gpuu", "ersst",
+                    "seed=1,2", "data.path=a (1).nc", "~seed", "experimnt=ersst", "max_steps=3")  # fmt: skip
     assert found["experiment"].near == "ncep_air"
     assert found["trainr.max_minutes"].near == "trainer.max_minutes"
     assert found["trainer"].near == "gpu"

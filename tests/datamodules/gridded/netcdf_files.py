@@ -26,6 +26,7 @@ def write_maps(
     lat: np.ndarray = LAT,
     lon: np.ndarray = LON,
     dims: Sequence[str] = ("time", "lat", "lon"),
+    clock: str = "time",
     extra: Mapping[str, np.ndarray] | None = None,
     attributes: Mapping[str, Mapping[str, Any]] | None = None,
     format: str = "NETCDF4",
@@ -34,7 +35,7 @@ def write_maps(
     """Write `fields` on `dims` and return the path; attributes by variable, `_FillValue` among them."""
     attributes = attributes or {}
     moments = np.arange(next(iter(fields.values())).shape[0]) * 6.0 if time is None else np.asarray(time)
-    coordinates = {"time": moments, "lat": lat, "lon": lon, **(extra or {})}
+    coordinates = {clock: moments, "lat": lat, "lon": lon, **(extra or {})}
     with netCDF4.Dataset(path, "w", format=format) as file:
         for name in dims:
             values = np.asarray(coordinates[name])
@@ -42,14 +43,16 @@ def write_maps(
             variable = file.createVariable(name, values.dtype, (name,))
             variable[:] = values
             variable.setncatts(dict(attributes.get(name, {})))
-            if name == "time":
+            if name == clock:
                 variable.units = units
                 if calendar:
                     variable.calendar = calendar
         for name, values in fields.items():
             about = dict(attributes.get(name, {}))
             fill = about.pop("_FillValue", None)
-            variable = file.createVariable(name, values.dtype, tuple(dims), fill_value=fill, chunksizes=chunks)
+            variable = file.createVariable(
+                name, values.dtype, tuple(dims), fill_value=fill, chunksizes=chunks
+            )
             variable.set_auto_maskandscale(False)
             variable.setncatts(about)
             variable[:] = values

@@ -8,11 +8,11 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray
-from netcdf_files import LAT, LON, numbered, write_maps
 
 from datamodules.errors import InputError
 from datamodules.gridded.describe import Step
 from datamodules.gridded.source import GriddedSource, open_source
+from tests.datamodules.gridded.netcdf_files import LAT, LON, numbered, write_maps
 
 
 def everything(source: GriddedSource) -> np.ndarray:
@@ -98,8 +98,10 @@ def test_levels_become_channels_and_can_be_chosen(tmp_path: Path) -> None:
     assert [channel.name for channel in open_source(path).channels] == ["u_200", "u_500", "u_850"]
     chosen = open_source(path, levels=[850, 200])
     np.testing.assert_allclose(everything(chosen), values[:, [0, 2]], rtol=1e-6)
-    np.testing.assert_allclose(everything(open_source(path, variables=["u_500"]))[:, 0], values[:, 1], rtol=1e-6)
-    with pytest.raises(InputError, match="no variable of .* level 700"):
+    np.testing.assert_allclose(
+        everything(open_source(path, variables=["u_500"]))[:, 0], values[:, 1], rtol=1e-6
+    )
+    with pytest.raises(InputError, match=r"no variable of .* level 700"):
         open_source(path, levels=[700])
 
 
@@ -116,7 +118,12 @@ def test_dimensions_of_length_one_are_squeezed_and_others_refused(tmp_path: Path
 
 def test_axes_in_another_order_are_turned(tmp_path: Path) -> None:
     values = numbered(4)
-    path = write_maps(tmp_path / "a.nc", {"t": values.transpose(2, 1, 0).copy()}, dims=("lon", "lat", "time"), time=np.arange(4.0) * 6)
+    path = write_maps(
+        tmp_path / "a.nc",
+        {"t": values.transpose(2, 1, 0).copy()},
+        dims=("lon", "lat", "time"),
+        time=np.arange(4.0) * 6,
+    )
     np.testing.assert_allclose(everything(open_source(path))[:, 0], values, rtol=1e-6)
 
 
@@ -124,7 +131,10 @@ def test_expver_is_merged_final_data_first(tmp_path: Path) -> None:
     values = np.stack([numbered(3), numbered(3, seed=1)], axis=1)
     values[2, 0] = np.nan
     path = write_maps(
-        tmp_path / "a.nc", {"t": values}, dims=("time", "expver", "lat", "lon"), extra={"expver": np.array([1, 5])}
+        tmp_path / "a.nc",
+        {"t": values},
+        dims=("time", "expver", "lat", "lon"),
+        extra={"expver": np.array([1, 5])},
     )
     expected = np.stack([values[0, 0], values[1, 0], values[2, 1]])
     np.testing.assert_allclose(everything(open_source(path))[:, 0], expected, rtol=1e-6)
@@ -214,7 +224,7 @@ def test_a_grid_that_changes_between_files_is_refused(tmp_path: Path) -> None:
 
 def test_an_absent_variable_names_the_nearest(tmp_path: Path) -> None:
     path = write_maps(tmp_path / "a.nc", {"temperature": numbered(2)})
-    with pytest.raises(InputError, match="has no 'temprature'. Did you mean 'temperature'"):
+    with pytest.raises(InputError, match=r"has no 'temprature'. Did you mean 'temperature'"):
         open_source(path, variables=["temprature"])
 
 
@@ -242,6 +252,41 @@ def test_reading_in_blocks_equals_reading_at_once(tmp_path: Path) -> None:
 
 def test_the_fingerprint_changes_with_the_file(tmp_path: Path) -> None:
     path = write_maps(tmp_path / "a.nc", {"t": numbered(3)})
-    before = open_source(path).fingerprint()
+    source = open_source(path)
+    before = source.fingerprint()
+    source.close()
     write_maps(path, {"t": numbered(3, seed=1)})
     assert open_source(path).fingerprint() != before
+
+
+def test_model_years_with_an_old_origin_take_the_calendar_that_fits(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    days = np.cumsum([0, 31, 28, 31, 30, 31])
+    write_maps(path, {"ice": numbered(6)}, time=days, units="days", calendar=None)
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].time_origin = "01-JAN-0000:00:00:00"
+    source = open_source(path)
+    assert (source.step, source.calendar) == (Step(months=1), "noleap")
+    assert len(source.warnings) == 2
+    source.close()
+
+
+def test_a_file_without_moments_is_refused(tmp_path: Path) -> None:
+    path = write_maps(tmp_path / "a.nc", {"t": numbered(0)}, time=np.zeros(0))
+    with pytest.raises(InputError, match=r"a\.nc.*no (valid moment|time)"):
+        open_source(path)
+
+
+def test_variables_on_another_grid_are_left_out_unless_asked_for(tmp_path: Path) -> None:
+    path = write_maps(tmp_path / "a.nc", {"t": numbered(3)})
+    with netCDF4.Dataset(path, "a") as file:
+        file.createDimension("lat_u", 2)
+        edges = file.createVariable("lat_u", "f8", ("lat_u",))
+        edges.units, edges[:] = "degrees_north", [55.0, 45.0]
+        file.createVariable("u", "f8", ("time", "lat_u", "lon"))[:] = 1.0
+    source = open_source(path)
+    assert [channel.name for channel in source.channels] == ["t"]
+    assert "another grid" in source.warnings[0]
+    source.close()
+    with pytest.raises(InputError, match="the grid changes"):
+        open_source(path, variables=["t", "u"])
