@@ -1,4 +1,4 @@
-"""What is known in advance at every step: the hour, the season, the sun; and what never changes: the place."""
+"""What is known in advance of every step: the hour, the season, the sun; and what never changes."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ SOLSTICE = 10 / 365.25
 
 
 def declination(year: Tensor) -> Tensor:
-    """The sun's declination in radians, of `year`, the share of the year that has passed (a circular orbit)."""
+    """The sun's declination, radians, when the share `year` of the year has passed (a circular orbit)."""
     return -TILT * torch.cos(2 * math.pi * (year + SOLSTICE))
 
 
@@ -22,7 +22,8 @@ def sun_now(lat: Tensor, lon: Tensor, day: Tensor, year: Tensor) -> Tensor:
     """Cosine of the sun's zenith angle at the top of the atmosphere, 0 at night.
 
     lat, lon: radians (lat, lon); day, year: shares that have passed, any shape (...) -> (..., lat, lon).
-    sin(lat) sin(d) + cos(lat) cos(d) cos(h), h the hour angle: Hartmann, Global Physical Climatology, eq. 2.15.
+    sin(lat) sin(d) + cos(lat) cos(d) cos(h), with h the hour angle:
+    Hartmann, Global Physical Climatology, eq. 2.15.
     """
     tilt = declination(year)[..., None, None]
     hour = 2 * math.pi * day[..., None, None] + lon - math.pi
@@ -30,7 +31,7 @@ def sun_now(lat: Tensor, lon: Tensor, day: Tensor, year: Tensor) -> Tensor:
 
 
 def sun_of_day(lat: Tensor, year: Tensor) -> Tensor:
-    """The mean of `sun_now` over a day: (H sin(lat) sin(d) + cos(lat) cos(d) sin(H)) / pi, as (..., lat, lon).
+    """The mean of `sun_now` over a day, (..., lat, lon): (H sin(lat) sin(d) + cos(lat) cos(d) sin(H)) / pi.
 
     H is the hour angle of sunset, cos H = -tan(lat) tan(d): Hartmann, eq. 2.17.
     """

@@ -140,7 +140,9 @@ class Forecaster(nn.Module):
             truth_share,
         )
         scale = self.scale[:steps]
-        maps = self.space.maps(prior + rollout.departure * scale, seen.climatology[:, history : history + steps])
+        maps = self.space.maps(
+            prior + rollout.departure * scale, seen.climatology[:, history : history + steps]
+        )
         spread = None if rollout.spread is None else rollout.spread * scale * self.space.anomaly_std
         series = None
         if rollout.series is not None:

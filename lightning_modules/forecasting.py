@@ -17,7 +17,12 @@ from lightning_modules.scoring import Scoreboard
 
 
 class ForecastingModule(pl.LightningModule):
-    """Trains a `Forecaster`, and scores it beside every reference on the same windows and mask."""
+    """Trains a `Forecaster`, and scores it beside every reference on the same windows and mask.
+
+    validated_at: the optimiser step at which the weights were validated last; None before that
+    """
+
+    validated_at: int | None = None
 
     def __init__(
         self, model: Forecaster, task: ForecastOptions, optimizer: OptimizerOptions, domain: Domain
@@ -57,7 +62,9 @@ class ForecastingModule(pl.LightningModule):
         share = truth_share(self.task.scheduled_sampling, training_share(self.trainer))
         forecast = self.model(batch, steps, share)
         loss: Tensor = self.loss(self.model, forecast, forecast.seen.series)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.start))
+        self.log(
+            "train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch.start)
+        )
         return loss
 
     def validation_step(self, batch: MapBatch, batch_idx: int) -> None:
@@ -68,12 +75,13 @@ class ForecastingModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss that chooses the checkpoint, and RMSE by variable and lead."""
-        self.log("validation/loss", self.validation_loss.compute())
+        self.validated_at = self.global_step
+        self.log("validation/loss", self.validation_loss.compute(), sync_dist=True)
         rmse = self.validation_scores.of("skyreel").compute()["rmse"]
         for lead in {0, self.task.horizon - 1}:
             for channel, name in enumerate(self.domain.channels):
                 value = rmse[lead, channel].float()
-                self.log(f"validation/rmse/{name}/{self.domain.lead_names[lead]}", value)
+                self.log(f"validation/rmse/{name}/{self.domain.lead_names[lead]}", value, sync_dist=True)
         self.validation_loss.reset()
         self.validation_scores.reset()
 
@@ -81,8 +89,10 @@ class ForecastingModule(pl.LightningModule):
         """Scores of the model and of every reference on the same windows and mask."""
         forecast = self.model(batch)
         self.test_scores.update(self.model, batch, forecast)
-        truth = batch.maps[:, self.task.history :]
-        self.error_by_place.update(forecast.maps, truth, torch.isfinite(forecast.seen.maps[:, self.task.history :]))
+        ahead = slice(self.task.history, None)
+        self.error_by_place.update(
+            forecast.maps, batch.maps[:, ahead], torch.isfinite(forecast.seen.maps[:, ahead])
+        )
 
     def predict_step(self, batch: MapBatch, batch_idx: int) -> dict[str, Tensor | None]:
         """Maps, spread and series in physical units."""
@@ -91,12 +101,10 @@ class ForecastingModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; matrices and kernels decay, biases and gains do not."""
-        decayed, free = [], []
-        for parameter in self.parameters():
-            (decayed if parameter.ndim > 1 else free).append(parameter)
+        decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
+        free = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
         groups: list[dict[str, Any]] = [
             {"params": decayed, "weight_decay": self.options.weight_decay},
             {"params": free, "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(groups, lr=self.options.learning_rate, betas=(0.9, 0.95))
-

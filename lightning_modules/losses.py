@@ -55,7 +55,7 @@ class ForecastLoss(nn.Module):
         self.kind, self.series_weight = kind, series_weight
 
     def forward(self, model: Forecaster, forecast: Forecast, series: Tensor) -> Tensor:
-        """The mean loss of a batch; series: (batch, time, series), anomalies of the window, NaN if missing."""
+        """The mean loss of a batch; series: (batch, time, series), the window's anomalies, NaN if missing."""
         history, steps = model.task.history, forecast.prior.shape[1]
         ahead = slice(history, history + steps)
         truth = (forecast.seen.maps[:, ahead] - forecast.prior) / model.scale[:steps]

@@ -1,5 +1,7 @@
 """Scores of the model and of the references, on the same windows and the same mask."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from datamodules.batches import MapBatch
@@ -29,9 +31,11 @@ class Scoreboard(nn.Module):
 
     def of(self, name: str) -> ForecastScores:
         """The scores of maps by "skyreel" or by a reference."""
-        found = self.maps[name]
-        assert isinstance(found, ForecastScores)
-        return found
+        return cast(ForecastScores, self.maps[name])
+
+    def of_series(self, name: str) -> ForecastScores:
+        """The scores of series by "skyreel" or by a reference."""
+        return cast(ForecastScores, self.series[name])
 
     def update(self, model: Forecaster, batch: MapBatch, forecast: Forecast) -> None:
         """Add a batch: the model's forecast, and the references' made here."""
@@ -41,23 +45,24 @@ class Scoreboard(nn.Module):
         series_climatology = forecast.seen.series_climatology[:, history:]
         self.of("skyreel").update(forecast.maps, truth, climatology, spread=forecast.spread)
         if forecast.series is not None and len(self.series):
-            self.series["skyreel"].update(forecast.series, series_truth, series_climatology)
+            self.of_series("skyreel").update(forecast.series, series_truth, series_climatology)
         others = [name for name in self.maps if name != "skyreel"]
         for name, (maps, series) in model.priors(batch, forecast.seen, history, others).items():
             self.of(name).update(model.space.maps(maps, climatology), truth, climatology)
             if len(self.series):
                 found = model.space.series(series, series_climatology)
-                self.series[name].update(found, series_truth, series_climatology)
+                self.of_series(name).update(found, series_truth, series_climatology)
 
     def compute(self) -> dict[str, dict[str, dict[str, Tensor]]]:
-        """{"maps" or "series": {model: {metric: (lead, channel) float64}}}; each kind only where it is scored."""
+        """{"maps" or "series": {model: {metric: (lead, channel) float64}}}; series only where scored."""
         found = {"maps": {name: self.of(name).compute() for name in self.maps}}
         if len(self.series):
-            found["series"] = {name: scores.compute() for name, scores in self.series.items()}
+            found["series"] = {name: self.of_series(name).compute() for name in self.series}
         return found
 
     def reset(self) -> None:
         """Forget everything."""
-        for scores in (*self.maps.values(), *self.series.values()):
-            scores.reset()
-
+        for name in self.maps:
+            self.of(name).reset()
+        for name in self.series:
+            self.of_series(name).reset()

@@ -4,13 +4,16 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-OURS = ("pipelines", "lightning_modules", "datamodules", "pytorch_lightning", "lightning")
+OURS = ("pipelines", "lightning_modules", "datamodules")
+NOISE = (r".*LeafSpec.*", r".*does not have many workers.*", r".*sync_dist.*")
+"""Warnings of libraries, about themselves, that nobody who runs a forecast can act on."""
 PLAIN = "%(asctime)s %(levelname)s %(message)s"
 PLAIN_SECONDS = 10.0
 """How often progress is told where there is no terminal."""
@@ -25,10 +28,15 @@ def rank() -> int:
     )
 
 
+def shown_path(path: Path) -> Path:
+    """`path` as a person would type it: relative to the working directory where it lies inside."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def set_up_logging(debug: bool = False) -> None:
     """Log lines go to standard error: coloured on a terminal, plain otherwise; other ranks only warn.
 
-    Our own packages and Lightning tell what they do; everyone else is heard from a warning on.
+    Our own packages tell what they do; everyone else is heard from a warning on.
     """
     handler: logging.Handler
     if sys.stderr.isatty():
@@ -44,6 +52,8 @@ def set_up_logging(debug: bool = False) -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
     logging.captureWarnings(True)
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=message)
 
 
 def attach_log(path: Path) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from datamodules.gridded.clock import dates
 from datamodules.gridded.store import Store
 from lightning_modules.forecasting import ForecastingModule
-from pipelines import map_plots, plots, provenance
+from pipelines import map_plots, plots
 from pipelines.console import rank
 from pipelines.forecast_data import ForecastData, open_data
 from pipelines.forecast_model import build_module, domain_of, load_weights
@@ -22,7 +22,14 @@ from pipelines.kept_model import kept_model
 from pipelines.lightning_trainer import build_trainer
 from pipelines.rundir import RunDir
 from pipelines.settings import Settings
-from pipelines.skill import ScoreTable, flat_metrics, skill_rows, write_metrics, write_skill_csv
+from pipelines.skill import (
+    ScoreTable,
+    flat_metrics,
+    read_skill_csv,
+    skill_rows,
+    write_metrics,
+    write_skill_csv,
+)
 from pipelines.skill_table import show_skill
 from pipelines.tracking.logger import JournalLogger
 from pipelines.verbs import Call
@@ -122,7 +129,9 @@ def _publish(
     logger.log_metrics(evaluated.metrics, step=0)
     for row in rows:
         who = "test" if row.model == "skyreel" else f"reference/{row.model}"
-        logger.log_metrics({f"by_lead/{who}/{row.metric}/{row.variable}": row.value}, step=round(row.lead_hours))
+        logger.log_metrics(
+            {f"by_lead/{who}/{row.metric}/{row.variable}": row.value}, step=round(row.lead_hours)
+        )
     for path in (run.metrics, run.skill):
         logger.log_artifact(path)
     for picture in pictures:
@@ -155,11 +164,11 @@ def _draw(
     )
 
 
-def finished_result(call: Call, run: RunDir) -> dict[str, Any]:
+def found_before(run: RunDir) -> Evaluated:
     """What a finished run found, read back from its files."""
+    kept = kept_model(run)[0]
+    units = {channel.name: channel.units for channel in kept.channels}
+    if kept.series is not None:
+        units |= dict(zip(kept.series.names, kept.series.units, strict=True))
     metrics = json.loads(run.metrics.read_text(encoding="utf-8"))
-    return {
-        "run": str(run.path),
-        "mlflow_run_id": (provenance.read(run).get("mlflow") or {}).get("run_id"),
-        "metrics": metrics,
-    }
+    return Evaluated(read_skill_csv(run.skill, units, kept.step.lead_name, kept.step.hours), metrics)

@@ -87,15 +87,17 @@ def load_weights(module: ForecastingModule, checkpoint: Path) -> ForecastingModu
     Errors: InputError when the file is absent, cut, holds anything but plain tensors, or fits another model.
     """
     if not checkpoint.is_file():
-        raise InputError(f"{checkpoint}: no such checkpoint; train first, or name another with checkpoint=FILE")
+        raise InputError(
+            f"{checkpoint}: no such checkpoint; train first, or name another with checkpoint=FILE"
+        )
     try:
         found: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         module.load_state_dict(found["state_dict"])
     except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{checkpoint}: not a checkpoint of this model ({reason}). It is cut, or comes from elsewhere (code "
-            "in a checkpoint is never run): train again, or name another with checkpoint=FILE"
+            f"{checkpoint}: not a checkpoint of this model ({reason}). It is cut, or comes from elsewhere "
+            "(code in a checkpoint is never run): train again, or name another with checkpoint=FILE"
         ) from error
     module.eval()
     return module

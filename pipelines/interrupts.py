@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Terminated(BaseException):
+class Terminated(SystemExit):
     """Raised where SIGTERM found the program."""
 
 

@@ -1,4 +1,4 @@
-"""What a run directory keeps of its data, so that a forecast needs the run directory and new maps, no more."""
+"""What a run directory keeps of its data, so that a forecast needs no more than it and new maps."""
 
 import shutil
 from dataclasses import replace

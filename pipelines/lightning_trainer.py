@@ -1,10 +1,8 @@
 """A Lightning trainer from settings: device, precision, bounds, checkpoints, averaging, progress."""
 
 import logging
-import time
-from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,8 +19,8 @@ from torch import Tensor
 
 from pipelines.rundir import RunDir
 from pipelines.settings import Settings, TrainerOptions
-from pipelines.training_progress import progress_callbacks
 from pipelines.tracking.logger import JournalLogger
+from pipelines.training_progress import progress_callbacks
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +79,14 @@ def _keepers(settings: Settings, run: RunDir) -> list[Callback]:
         found.append(EarlyStopping("validation/loss", patience=options.patience))
     if settings.optimizer.ema is not None:
         found.append(MovingAverage(settings.optimizer.ema))
-    folder = {"dirpath": str(run.checkpoints), "enable_version_counter": False}
+    keep = partial(ModelCheckpoint, dirpath=str(run.checkpoints), enable_version_counter=False)
     every = timedelta(minutes=options.checkpoint_minutes)
     found += [
-        ModelCheckpoint(filename="best", monitor="validation/loss", save_weights_only=True, **folder),
-        ModelCheckpoint(filename="last", every_n_epochs=1, save_on_train_epoch_end=True, **folder),
-        ModelCheckpoint(filename="last", train_time_interval=every, **folder),
+        keep(
+            filename="best", monitor="validation/loss", save_weights_only=True, save_on_train_epoch_end=False
+        ),
+        keep(filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
+        keep(filename="last", train_time_interval=every),
     ]
     return found
 

@@ -15,7 +15,6 @@ from datamodules.gridded.options import GriddedOptions
 from datamodules.gridded.series import read_series
 from datamodules.gridded.source import GriddedSource, open_source
 from datamodules.gridded.store import Store
-from datamodules.gridded.windows import valid_starts
 from pipelines.forecast_coordinates import valid_times
 
 
@@ -63,23 +62,30 @@ def read_newest(
         order = _same_channels(source, trained, path)
         _same_clock(source, trained, path)
         rows, columns = _same_places(source.grid, trained.grid, path)
-        starts = valid_starts(source.tick, max(history - 1, 1), 1) if history > 1 else np.arange(len(source.time))
-        if not len(starts):
+        first = _last_whole(source.tick, history)
+        if first is None:
             raise InputError(
-                f"input={path}: holds {len(source.time)} steps, but no {history} in a row without a gap, which "
-                "the model reads before it forecasts (task.history); give files that reach further back"
+                f"input={path}: holds {len(source.time)} steps, but no {history} in a row without a gap; the "
+                "model reads so many before it forecasts (task.history): give files that reach further back"
             )
-        first = int(starts[-1])
         times = source.time[first : first + history]
         maps = source.read(first, first + history)[:, order]
     finally:
         source.close()
     maps = maps[:, :, _inverse(rows)][:, :, :, _inverse(columns)]
     if not np.isfinite(maps).any():
-        raise InputError(f"input={path}: the last {history} maps, to {dates(times, trained.calendar)[-1]}, are all missing")
+        raise InputError(
+            f"input={path}: the last {history} maps, to {dates(times, trained.calendar)[-1]}, are all missing"
+        )
     warnings = list(source.warnings)
     batch = _batch(maps, times, options, trained, fitted, horizon, warnings)
     return NewestMaps(batch, int(times[-1]), source.grid, rows, columns, tuple(warnings))
+
+
+def _last_whole(tick: np.ndarray, steps: int) -> int | None:
+    """Where the last stretch of `steps` without a gap begins; None when there is none."""
+    starts = np.flatnonzero(tick[steps - 1 :] - tick[: len(tick) - steps + 1] == steps - 1)
+    return int(starts[-1]) if len(starts) else None
 
 
 def _inverse(order: np.ndarray) -> np.ndarray:
@@ -92,13 +98,15 @@ def _same_channels(source: GriddedSource, trained: Store, path: str | list[str])
     there = {channel.name: position for position, channel in enumerate(source.channels)}
     absent = [channel.name for channel in trained.channels if channel.name not in there]
     if absent:
-        raise InputError(f"input={path}: lacks {', '.join(absent)}; the model needs {', '.join(trained.names)}")
+        raise InputError(
+            f"input={path}: lacks {', '.join(absent)}; the model needs {', '.join(trained.names)}"
+        )
     for channel in trained.channels:
         units = source.channels[there[channel.name]].units
         if units != channel.units:
             raise InputError(
-                f"input={path}: '{channel.name}' is in '{units}', the model was trained on '{channel.units}'; "
-                "convert the files"
+                f"input={path}: '{channel.name}' is in '{units}', the model was trained on "
+                f"'{channel.units}'; convert the files"
             )
     return [there[channel.name] for channel in trained.channels]
 
@@ -118,9 +126,9 @@ def _same_places(here: Grid, trained: Grid, path: str | list[str]) -> tuple[np.n
     Errors: InputError when the cells are not the same ones.
     """
     problem = InputError(
-        f"input={path}: a grid of {here.shape[0]} x {here.shape[1]} cells, latitude {_span(here.lat)}, longitude "
-        f"{_span(here.lon)}; the model was trained on {trained.shape[0]} x {trained.shape[1]}, latitude "
-        f"{_span(trained.lat)}, longitude {_span(trained.lon)}. Regrid the files to that grid"
+        f"input={path}: a grid of {here.shape[0]} x {here.shape[1]} cells, latitude {_span(here.lat)}, "
+        f"longitude {_span(here.lon)}; the model was trained on {trained.shape[0]} x {trained.shape[1]}, "
+        f"latitude {_span(trained.lat)}, longitude {_span(trained.lon)}. Regrid the files to that grid"
     )
     if here.shape != trained.shape or here.projected != trained.projected:
         raise problem

@@ -43,7 +43,9 @@ def predict(call: Call) -> dict[str, Any]:
     issued = dates(np.array([newest.issued]), trained.calendar)[0]
     output = Path(call.output) if call.output else run.predictions / f"{issued.replace(':', '')}.nc"
     if not output.parent.is_dir():
-        raise InputError(f"output={output}: the folder {output.parent} does not exist; make it, or name another")
+        raise InputError(
+            f"output={output}: the folder {output.parent} does not exist; make it, or name another"
+        )
     write_forecast(
         output,
         forecast=_in_order(forecast.maps, newest),

@@ -95,14 +95,14 @@ class TrackingOptions(Options):
     uri: null means <paths.runs>/mlflow.db; an http address makes the kind a server.
     experiment: the name in MLflow; null takes run.experiment.
     system_metrics: processor, memory and GPU use along the run.
-    timeout: seconds that a server may take to answer before figures are kept for `skyreel sync`.
+    timeout: seconds to wait at the end for a slow server; what is left then `skyreel sync` sends.
     """
 
     kind: Literal["sqlite", "server", "none"] = "sqlite"
     uri: str | None = Field(default=None, pattern=r"^(sqlite:///|https?://).+")
     experiment: str | None = None
     system_metrics: bool = True
-    timeout: Positive = 5.0
+    timeout: Positive = 20.0
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -140,3 +140,19 @@ def write_metrics(path: Path, metrics: Mapping[str, float]) -> Path:
     partial.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def read_skill_csv(
+    path: Path, units: Mapping[str, str], lead_name: Callable[[int], str], step_hours: float
+) -> tuple[ScoreTable, ...]:
+    """The RMSE in `skill.csv` as a table to show; `lead_name` names so many steps of `step_hours`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "rmse"]
+    hours = sorted({float(row["lead_hours"]) for row in rows})
+    variables = tuple(dict.fromkeys(row["variable"] for row in rows))
+    scores = {row["model"]: {"rmse": np.full((len(hours), len(variables)), np.nan)} for row in rows}
+    for row in rows:
+        place = hours.index(float(row["lead_hours"])), variables.index(row["variable"])
+        scores[row["model"]]["rmse"][place] = float(row["value"])
+    names = tuple(lead_name(round(hour / step_hours)) for hour in hours)
+    return (ScoreTable(variables, tuple(units[name] for name in variables), names, tuple(hours), scores),)

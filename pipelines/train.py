@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
+from datamodules.gridded.datamodule import GriddedDataModule
+from lightning_modules.forecasting import ForecastingModule
 from pipelines import provenance
-from pipelines.console import attach_log, rank
-from pipelines.evaluate import Evaluated, finished_result, judge
+from pipelines.console import attach_log, rank, shown_path
+from pipelines.evaluate import Evaluated, found_before, judge
 from pipelines.forecast_data import ForecastData, open_data
 from pipelines.forecast_model import build_module, calibrated, domain_of
 from pipelines.interrupts import graceful_fit
@@ -36,20 +40,15 @@ def train(call: Call) -> dict[str, Any]:
     """
     settings = call.settings
     name = settings.run.name or default_name(settings.model.recurrent.kind, call.config)
+    runs = Path(settings.paths.runs)
     if rank():
-        return _as_other_rank(settings, RunDir((Path(settings.paths.runs) / settings.run.experiment / name).absolute()))
+        return _as_other_rank(settings, RunDir((runs / settings.run.experiment / name).absolute()))
     data = open_data(settings.data, Path(settings.paths.stores), settings.task)
-    opened = open_run(
-        Path(settings.paths.runs),
-        settings.run.experiment,
-        name,
-        call.config,
-        restart=settings.run.restart,
-    )
+    opened = open_run(runs, settings.run.experiment, name, call.config, restart=settings.run.restart)
     try:
         if opened.state == "finished":
-            log.info("%s is finished; run.restart=true begins again", opened.run.path)
-            return finished_result(call, opened.run)
+            log.info("%s is finished: these are its figures; run.restart=true begins again", opened.run.path)
+            return _shown(call, opened.run, found_before(opened.run))
         return _launch(call, opened, data)
     finally:
         opened.close()
@@ -61,7 +60,7 @@ def destination(settings: Settings) -> Destination | None:
     if uri is None:
         return None
     Path(settings.paths.runs).mkdir(parents=True, exist_ok=True)
-    return Destination(uri, artifact_location(uri, Path(settings.paths.runs)), settings.tracking.timeout)
+    return Destination(uri, artifact_location(uri, Path(settings.paths.runs)))
 
 
 def _launch(call: Call, opened: OpenRun, data: ForecastData) -> dict[str, Any]:
@@ -70,7 +69,9 @@ def _launch(call: Call, opened: OpenRun, data: ForecastData) -> dict[str, Any]:
     attach_log(run.log)
     log.info("run %s (%s)", run.path, opened.state)
     about = _about(data, settings)
-    found = provenance.write(run, seed=settings.seed, data={"store": about}, arguments=["skyreel", *call.argv])
+    found = provenance.write(
+        run, seed=settings.seed, data={"store": about}, arguments=["skyreel", *call.argv]
+    )
     every = 10.0 if settings.tracking.system_metrics else None
     with tracked(
         run,
@@ -78,6 +79,7 @@ def _launch(call: Call, opened: OpenRun, data: ForecastData) -> dict[str, Any]:
         tags=provenance.run_tags(found),
         experiment=settings.tracking.experiment,
         system_every=every,
+        wait=settings.tracking.timeout,
     ) as logger:
         logger.log_hyperparams(call.config)
         logger.log_artifact(run.config)
@@ -128,8 +130,18 @@ def _fit(settings: Settings, run: RunDir, data: ForecastData, logger: JournalLog
         module.model.compile()
     with graceful_fit():
         trainer.fit(module, datamodule=windows, ckpt_path=last, weights_only=True)
-    if not run.best.exists() and not rank():
-        log.warning("no validation was reached; the last weights are judged")
+    _keep_last_if_best(trainer, module, windows, run)
+
+
+def _keep_last_if_best(
+    trainer: pl.Trainer, module: ForecastingModule, windows: GriddedDataModule, run: RunDir
+) -> None:
+    """Validate the last weights where a bound came in mid-epoch; they become the best if they are."""
+    if module.validated_at == trainer.global_step:
+        return
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
+    (figures,) = trainer.validate(module, datamodule=windows, verbose=False)
+    if best.best_model_score is None or figures["validation/loss"] < float(best.best_model_score):
         trainer.save_checkpoint(run.best, weights_only=True)
 
 
@@ -155,15 +167,15 @@ def _shown(call: Call, run: RunDir, evaluated: Evaluated) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "mlflow_run_id": (provenance.read(run).get("mlflow") or {}).get("run_id"),
-        "metrics": evaluated.metrics,
+        "metrics": dict(evaluated.metrics),
     }
 
 
 def _next_steps(call: Call, run: RunDir) -> list[str]:
     """Three things to try next, as commands."""
-    place = run.path.relative_to(Path.cwd()) if run.path.is_relative_to(Path.cwd()) else run.path
+    place = shown_path(run.path)
     other = "convlstm" if call.settings.model.recurrent.kind != "convlstm" else "convgru"
-    words = " ".join(word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=")))
+    words = " ".join(word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-")))
     return [
         f"everything of this run is in {place}: metrics.json, skill.csv, plots/, log.txt",
         "next:",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.trainer.states import TrainerFn
 
 from lightning_modules.schedules import training_share
 from pipelines.console import PLAIN_SECONDS, rank
@@ -45,7 +46,7 @@ class EpochLines(Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The losses of the epoch."""
-        if trainer.sanity_checking or not trainer.training:
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         self._told = time.monotonic()
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -63,7 +63,13 @@ class MapHead(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels: int, channels_out: int, size: tuple[int, int], pool: int, wraps: bool
+        self,
+        channels_in: int,
+        channels: int,
+        channels_out: int,
+        size: tuple[int, int],
+        pool: int,
+        wraps: bool,
     ) -> None:
         super().__init__()
         self.size, self.pool = size, pool
@@ -157,7 +163,7 @@ class RolloutDecoder(nn.Module):
     def _step(
         self, recurrent: RecurrentStack, state: State, inputs: Tensor
     ) -> tuple[Tensor, Tensor | None, State, Tensor | None]:
-        """Departure and spread (batch, channel, lat, lon), next state, and series (batch, series) of a lead."""
+        """Of a lead: departure and spread (batch, channel, lat, lon), next state, series (batch, series)."""
         ahead = self.lookahead(inputs)
         read = ahead if self.flatten is None else self.flatten(ahead)
         output, state = recurrent(self.dropout(read), state)

@@ -11,7 +11,9 @@ FLAT_SIZE = (6, 12)
 """Features are pooled to at most so many cells (lat, lon) before they are flattened."""
 
 
-def build_encoder(options: EncoderOptions, channels_in: int, *, wraps: bool) -> PlainEncoder | ResidualEncoder:
+def build_encoder(
+    options: EncoderOptions, channels_in: int, *, wraps: bool
+) -> PlainEncoder | ResidualEncoder:
     """The CNN that `options.kind` names. Maps in, maps of features out."""
     if options.kind == "plain":
         return PlainEncoder(

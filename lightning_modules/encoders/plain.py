@@ -1,6 +1,7 @@
 """The textbook CNN: convolution, ReLU, pooling; flattened and fully connected where vectors are wanted."""
 
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,8 +22,7 @@ class PlainEncoder(nn.Module):
         pools = int(math.log2(pool))
         widths = [channels_in] + [channels] * max(depth, pools, 1)
         self.stages = nn.ModuleList(
-            PlanetConv2d(one, other, 3, wraps=wraps)
-            for one, other in zip(widths[:-1], widths[1:], strict=True)
+            PlanetConv2d(one, other, 3, wraps=wraps) for one, other in pairwise(widths)
         )
         self.pools, self.wraps, self.channels = pools, wraps, channels
         self.dropout = nn.Dropout2d(dropout)

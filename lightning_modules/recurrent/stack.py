@@ -1,5 +1,7 @@
 """A stack of recurrent cells with one explicit state, and the registry of its kinds."""
 
+from typing import cast
+
 from torch import Tensor, nn, stack
 
 from lightning_modules.options import RecurrentOptions
@@ -8,6 +10,7 @@ from lightning_modules.recurrent.vectors import VectorCell
 
 State = tuple[tuple[Tensor, ...], ...]
 """One entry a layer, each the tensors of that cell."""
+Cell = ConvLSTMCell | ConvGRUCell | VectorCell
 ON_MAPS = ("convlstm", "convgru")
 
 
@@ -22,13 +25,14 @@ class RecurrentStack(nn.Module):
     def __init__(self, options: RecurrentOptions, width_in: int, *, wraps: bool) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            _cell(options, width_in if layer == 0 else options.hidden, wraps) for layer in range(options.layers)
+            _cell(options, width_in if layer == 0 else options.hidden, wraps)
+            for layer in range(options.layers)
         )
         self.hidden = options.hidden
 
     def initial(self, inputs: Tensor) -> State:
         """The state before anything was read, for inputs like `inputs` (batch, feature, ...)."""
-        return tuple(layer.initial(inputs) for layer in self.layers)
+        return tuple(cast(Cell, layer).initial(inputs) for layer in self.layers)
 
     def forward(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """Output (batch, hidden, ...) of the top layer and the next state."""
@@ -39,7 +43,7 @@ class RecurrentStack(nn.Module):
         return inputs, tuple(following)
 
     def read(self, sequence: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Outputs (batch, time, hidden, ...) of a whole sequence (batch, time, feature, ...), and the state."""
+        """Outputs (batch, time, hidden, ...) of a sequence (batch, time, feature, ...), and the state."""
         state = self.initial(sequence[:, 0]) if state is None else state
         outputs = []
         for inputs in sequence.unbind(1):
@@ -48,7 +52,7 @@ class RecurrentStack(nn.Module):
         return stack(outputs, dim=1), state
 
 
-def _cell(options: RecurrentOptions, width_in: int, wraps: bool) -> nn.Module:
+def _cell(options: RecurrentOptions, width_in: int, wraps: bool) -> Cell:
     """One cell of the kind that `options` names."""
     if options.kind == "convlstm":
         return ConvLSTMCell(width_in, options.hidden, options.kernel, wraps=wraps)

@@ -46,7 +46,8 @@ def arrays(size: tuple[int, int] = (6, 8), *, series: int = SERIES, seed: int = 
         "series_damping": np.full((HORIZON, series), 0.5, np.float32),
         "linear_patterns": rng.normal(size=(FOLDS + 1, components, CHANNELS, *size)).astype(np.float32),
         "linear_reader": rng.normal(size=(FOLDS + 1, components, CHANNELS, *size)).astype(np.float32) * 0.01,
-        "linear_weights": rng.normal(size=(FOLDS + 1, lags * state, HORIZON * state)).astype(np.float32) * 0.1,
+        "linear_weights": rng.normal(size=(FOLDS + 1, lags * state, HORIZON * state)).astype(np.float32)
+        * 0.1,
         "linear_decay": np.full((FOLDS + 1, HORIZON, CHANNELS), 0.3, np.float32),
         "linear_lags": np.array(lags),
         "departure": np.full((HORIZON, CHANNELS), 0.7, np.float32),
@@ -54,7 +55,9 @@ def arrays(size: tuple[int, int] = (6, 8), *, series: int = SERIES, seed: int = 
     }
 
 
-def batch(size: tuple[int, int] = (6, 8), *, windows: int = 3, series: int = SERIES, seed: int = 0) -> MapBatch:
+def batch(
+    size: tuple[int, int] = (6, 8), *, windows: int = 3, series: int = SERIES, seed: int = 0
+) -> MapBatch:
     """Random windows in physical units, nothing missing."""
     noise = torch.Generator().manual_seed(seed)
     time = HISTORY + HORIZON

@@ -32,7 +32,10 @@ def test_the_mean_of_a_day_is_the_mean_of_its_moments(year: float) -> None:
     mean = sun_now(*RADIANS, moments, torch.full_like(moments, year)).mean(0)
     inside = slice(1, -1)
     torch.testing.assert_close(
-        mean[inside], sun_of_day(RADIANS[0], torch.tensor(year, dtype=torch.float64))[inside], rtol=2e-3, atol=2e-3
+        mean[inside],
+        sun_of_day(RADIANS[0], torch.tensor(year, dtype=torch.float64))[inside],
+        rtol=2e-3,
+        atol=2e-3,
     )
 
 
@@ -46,7 +49,9 @@ def test_the_hour_is_a_forcing_only_below_a_day(hours: float, channels: int) -> 
 def test_static_maps_are_of_the_order_of_one() -> None:
     seen = np.ones((2, *LAT.shape), bool)
     seen[1, :3] = False
-    found = static_maps(LAT, LON, seen, {"orography": 1000 * np.abs(np.sin(LON)), "land_mask": (LON > 100) * 1.0})
+    found = static_maps(
+        LAT, LON, seen, {"orography": 1000 * np.abs(np.sin(LON)), "land_mask": (LON > 100) * 1.0}
+    )
     assert found.shape[0] == 3 + 1 + 2
     assert np.abs(found).max() < 10
     assert math.isclose(float(found[3].mean()), 16 / 19, rel_tol=1e-5)

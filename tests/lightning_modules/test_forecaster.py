@@ -4,12 +4,22 @@ import itertools
 
 import pytest
 import torch
-from tests.lightning_modules.small import CHANNELS, HISTORY, HORIZON, SERIES, arrays, batch, domain, forecaster, task
 
 from lightning_modules.forecaster import Forecaster
 from lightning_modules.forecasting import ForecastingModule
 from lightning_modules.losses import ForecastLoss
 from lightning_modules.options import ModelOptions, OptimizerOptions
+from tests.lightning_modules.small import (
+    CHANNELS,
+    HISTORY,
+    HORIZON,
+    SERIES,
+    arrays,
+    batch,
+    domain,
+    forecaster,
+    task,
+)
 
 ENCODERS = ("plain", "residual")
 RECURRENT = ("rnn", "lstm", "gru", "convlstm", "convgru")
@@ -89,8 +99,10 @@ def test_on_a_globe_a_turned_world_gives_the_turned_forecast(encoder: str, recur
 
 
 def test_on_a_regional_grid_the_two_edges_do_not_meet() -> None:
-    model = awake(forecaster({"encoder": {"channels": 8, "depth": 0}}, wraps=False, size=(6, 40), prior="persistence"))
-    windows = batch((6, 40))
+    model = awake(
+        forecaster(options("plain", "convgru", depth=1), wraps=False, size=(6, 120), prior="persistence")
+    )
+    windows = batch((6, 120))
     other = windows._replace(maps=windows.maps.clone())
     other.maps[..., :2] += 3.0
     difference = (model(windows).maps - model(other).maps).abs().amax(dim=(0, 1, 2, 3))
