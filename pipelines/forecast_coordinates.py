@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cftime  # type: ignore[import-untyped]
 import netCDF4
 import numpy as np
 
+from datamodules.gridded.calendars import months_later
+from datamodules.gridded.clock import DAY, EPOCH
 from datamodules.gridded.describe import Step
 from datamodules.gridded.grid import Grid
 
-EPOCH = "seconds since 1970-01-01 00:00:00"
 LEAP_FREE = ("standard", "gregorian", "proleptic_gregorian", "julian")
 DEGREES = {
     "lat": ("latitude", "degrees_north", r"degrees?_?(north|N)", "Y"),
@@ -38,20 +38,11 @@ def valid_times(reference_times: np.ndarray, leads: int, step: Step, calendar: s
     The first lead is one step ahead. Calendar months keep the day and the hour; a day that the month lacks
     becomes its last (31 January + 1 month = 28 February).
     """
-    reference_times = np.asarray(reference_times, dtype=np.int64)
+    issued = np.asarray(reference_times, dtype=np.int64)[:, None]
     ahead = np.arange(1, leads + 1, dtype=np.int64)
     if step.months is None:
-        return reference_times[:, None] + ahead * int(step.seconds or 0)
-    dates = cftime.num2date(reference_times, EPOCH, calendar=calendar)
-    later = [[_add_months(date, int(n) * step.months) for n in ahead] for date in np.atleast_1d(dates)]
-    return np.asarray(cftime.date2num(np.array(later), EPOCH, calendar=calendar)).round().astype(np.int64)
-
-
-def _add_months(date: cftime.datetime, months: int) -> cftime.datetime:
-    """The same day and hour so many calendar months later."""
-    year, month = divmod(date.year * 12 + date.month - 1 + months, 12)
-    first = date.replace(year=year, month=month + 1, day=1)
-    return first.replace(day=min(date.day, first.daysinmonth))
+        return issued + ahead * int(step.seconds or 0)
+    return months_later(issued // DAY, ahead * step.months, calendar) * DAY + issued % DAY
 
 
 def write_times(

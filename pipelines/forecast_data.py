@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.errors import InputError
 from datamodules.fetch import fetch
 from datamodules.gridded.datamodule import GriddedDataModule
 from datamodules.gridded.fitted import Fitted, load_or_fit
@@ -48,15 +49,18 @@ def bring_sources(options: GriddedOptions) -> None:
 
     Errors: InputError when the source cannot be reached, saying what to place where.
     """
-    if not isinstance(options.path, str):
-        return
-    path = Path(options.path)
+    first = options.path if isinstance(options.path, str) else options.path[0]
+    path, source = Path(first), options.download
     if options.sample is not None:
         with progress("making sample weather (days)") as advance:
             make_sample_weather(path, days=options.sample.days, seed=options.sample.seed, progress=advance)
-    elif options.download is not None and not path.exists():
-        source = options.download
-        fetch(source.url, path, sha256=source.sha256, source_page=source.page or source.url)
+    elif source is not None and not path.exists():
+        if source.url is None:
+            raise InputError(
+                f"data.path: {path} is not there. Get the files by hand from {source.page} and place them there, "
+                "or let data.path name the place where they lie"
+            )
+        fetch(source.url, path, sha256=source.sha256, source_page=source.page)
 
 
 def packed(options: GriddedOptions, stores: Path) -> Store:

@@ -7,8 +7,7 @@ import torch
 
 from datamodules.batches import MapBatch
 from datamodules.errors import InputError
-from datamodules.gridded.calendar import clock_features
-from datamodules.gridded.clock import dates
+from datamodules.gridded.clock import clock_features, dates
 from datamodules.gridded.fitted import Fitted
 from datamodules.gridded.grid import Grid
 from datamodules.gridded.options import GriddedOptions

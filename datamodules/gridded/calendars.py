@@ -1,10 +1,15 @@
 """Dates of the CF calendars as day numbers, for whole arrays at once.
 
-Day 0 is 1970-01-01 of the calendar at hand; years are astronomical (year 0 exists). The Gregorian part is
-Howard Hinnant's `days_from_civil`; "standard" is Julian before 1582-10-15, as CF 4.4.1 defines it.
+Day 0 is 1970-01-01 of the calendar at hand; years are astronomical (year 0 exists). Gregorian dates are
+numpy's; "standard" is Julian before 1582-10-15 (CF-1.11, 4.4.2). The other calendars repeat themselves after
+one year or four, so numpy's dates of a few model years serve for all of theirs.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+
+from datamodules.errors import InputError
 
 Whole = np.ndarray | np.integer | int
 """Whole numbers, one or an array of them."""
@@ -26,54 +31,85 @@ ALIASES = {
 GREGORIAN_FROM = -141427
 """1582-10-15, counted from 1970-01-01: the first day of the standard calendar that is Gregorian."""
 
-_BEFORE_MONTH = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334], dtype=np.int64)
-_BEFORE_MONTH_LEAP = _BEFORE_MONTH + (np.arange(12) > 1)
-_JULIAN_EPOCH = 13  # days from 1970-01-01 Gregorian to 1970-01-01 Julian
+_JULIAN_LATE = 13  # days from 1970-01-01 Gregorian to 1970-01-01 Julian
+
+
+class _Cycle(NamedTuple):
+    """Years after which a calendar repeats, and the Gregorian years that look like the first of them."""
+
+    years: int
+    days: int
+    model_year: int  # the first of the Gregorian years
+    model_day: int  # its first day, counted from 1970-01-01 Gregorian
+    ahead: int  # by how much the calendar's own count of that day is higher
+
+
+_CYCLES = {
+    "noleap": _Cycle(years=1, days=365, model_year=1970, model_day=0, ahead=0),
+    "all_leap": _Cycle(years=1, days=366, model_year=1972, model_day=730, ahead=2),
+    "julian": _Cycle(years=4, days=1461, model_year=1972, model_day=730, ahead=0),
+}
+
+
+def calendar_name(name: str | None, where: str) -> str:
+    """The calendar's CF name ("standard" when the file says nothing); InputError names `where` for others."""
+    known = ALIASES.get((name or "standard").strip().lower())
+    if known is None:
+        raise InputError(
+            f"{where}: calendar {name!r} is not one of CF's. Allowed: {', '.join(sorted(ALIASES))}."
+        )
+    return known
 
 
 def days_from_date(year: Whole, month: Whole, day: Whole, calendar: str) -> np.ndarray:
-    """Day numbers since 1970-01-01 of `calendar`, int64, for integer years, months 1-12 and days from 1."""
+    """Day numbers since 1970-01-01 of `calendar`, int64, for integer years, months 1-12 and days from 1.
+
+    Dates that do not exist give the number of some other day; see `date_exists`.
+    """
+    calendar = ALIASES[calendar]
     year = np.asarray(year, dtype=np.int64)
     month = np.asarray(month, dtype=np.int64)
     day = np.asarray(day, dtype=np.int64)
     if calendar == "360_day":
         return (year - 1970) * 360 + (month - 1) * 30 + day - 1
-    if calendar == "noleap":
-        return (year - 1970) * 365 + _BEFORE_MONTH[month - 1] + day - 1
-    if calendar == "all_leap":
-        return (year - 1970) * 366 + _BEFORE_MONTH_LEAP[month - 1] + day - 1
-    march_year = year - (month <= 2)
-    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    julian = 1461 * march_year // 4 + day_of_year - 719470
-    if calendar == "julian":
-        return julian - _JULIAN_EPOCH
-    century = march_year // 100
-    gregorian = 1461 * march_year // 4 - century + century // 4 + day_of_year - 719468
-    if calendar == "proleptic_gregorian":
-        return gregorian
+    if calendar in _CYCLES:
+        cycle = _CYCLES[calendar]
+        passed = (year - cycle.model_year) // cycle.years
+        model = _gregorian_days(year - passed * cycle.years, month, day)
+        return model + cycle.ahead + passed * cycle.days
+    gregorian = _gregorian_days(year, month, day)
     modern = year * 10000 + month * 100 + day >= 15821015
-    return np.where(modern, gregorian, julian)
+    if calendar == "proleptic_gregorian" or modern.all():
+        return gregorian
+    return np.where(modern, gregorian, days_from_date(year, month, day, "julian") + _JULIAN_LATE)
 
 
 def date_from_days(days: Whole, calendar: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Year, month (1-12) and day (from 1) of day numbers since 1970-01-01 of `calendar`, each int64."""
+    calendar = ALIASES[calendar]
     days = np.asarray(days, dtype=np.int64)
     if calendar == "360_day":
         return days // 360 + 1970, days % 360 // 30 + 1, days % 30 + 1
-    if calendar in ("noleap", "all_leap"):
-        length, before = (365, _BEFORE_MONTH) if calendar == "noleap" else (366, _BEFORE_MONTH_LEAP)
-        day_of_year = days % length
-        month = np.searchsorted(before, day_of_year, side="right")
-        return days // length + 1970, month.astype(np.int64), day_of_year - before[month - 1] + 1
-    if calendar == "julian":
-        return _julian_date(days + _JULIAN_EPOCH)
+    if calendar in _CYCLES:
+        cycle = _CYCLES[calendar]
+        model = days - cycle.ahead
+        passed = (model - cycle.model_day) // cycle.days
+        year, month, day = _gregorian_date(model - passed * cycle.days)
+        return year + passed * cycle.years, month, day
     gregorian = _gregorian_date(days)
-    if calendar == "proleptic_gregorian":
-        return gregorian
-    julian = _julian_date(days)
     modern = days >= GREGORIAN_FROM
+    if calendar == "proleptic_gregorian" or modern.all():
+        return gregorian
+    julian = date_from_days(days - _JULIAN_LATE, "julian")
     year, month, day = (np.where(modern, new, old) for new, old in zip(gregorian, julian, strict=True))
     return year, month, day
+
+
+def date_exists(year: Whole, month: Whole, day: Whole, calendar: str) -> np.ndarray:
+    """True where `calendar` has the date: 29 February, for one, is not in noleap."""
+    back = date_from_days(days_from_date(year, month, day, calendar), calendar)
+    same = [np.asarray(given) == found for given, found in zip((year, month, day), back, strict=True)]
+    return np.asarray(np.logical_and.reduce(same))
 
 
 def month_number(days: Whole, calendar: str) -> np.ndarray:
@@ -88,24 +124,24 @@ def first_of_month(months: Whole, calendar: str) -> np.ndarray:
     return days_from_date(months // 12, months % 12 + 1, np.ones_like(months), calendar)
 
 
+def months_later(days: Whole, months: Whole, calendar: str) -> np.ndarray:
+    """Day numbers of the same day so many calendar months later (or earlier, where negative), int64.
+
+    A day that the month lacks becomes its last: 31 January and a month is 28 February. `days` and `months`
+    broadcast against each other.
+    """
+    year, month, day = date_from_days(days, calendar)
+    number = year * 12 + month - 1 + np.asarray(months, dtype=np.int64)
+    return np.minimum(first_of_month(number, calendar) + day - 1, first_of_month(number + 1, calendar) - 1)
+
+
+def _gregorian_days(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
+    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64) + day - 1
+
+
 def _gregorian_date(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    shifted = days + 719468
-    era = shifted // 146097
-    of_era = shifted - era * 146097
-    year_of_era = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
-    day_of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    return _from_march(year_of_era + era * 400, day_of_year)
-
-
-def _julian_date(days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    shifted = days + 719470
-    march_year = (4 * shifted + 3) // 1461
-    return _from_march(march_year, shifted - 1461 * march_year // 4)
-
-
-def _from_march(march_year: np.ndarray, day_of_year: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Year, month and day from years that begin on the first of March."""
-    from_march = (5 * day_of_year + 2) // 153
-    day = day_of_year - (153 * from_march + 2) // 5 + 1
-    month = (from_march + 2) % 12 + 1
-    return march_year + (month <= 2), month, day
+    months = days.astype("datetime64[D]").astype("datetime64[M]")
+    number = months.astype(np.int64)
+    first = months.astype("datetime64[D]").astype(np.int64)
+    return number // 12 + 1970, number % 12 + 1, days - first + 1

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from datamodules.gridded.calendar import DAY, clock_features, months_of
+from datamodules.gridded.clock import DAY, clock_features, months_of
 from datamodules.gridded.describe import Step
 
 Kind = Literal["mean", "daily", "annual", "harmonic", "monthly"]

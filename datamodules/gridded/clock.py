@@ -1,12 +1,27 @@
-"""A file's time axis decoded: from CF numbers and units to seconds since 1970 in the file's calendar."""
+"""What is done with time: a file's axis decoded, periods read, dates written, the clock of a map.
+
+Time is int64 seconds since 1970-01-01 00:00 UTC, counted in the calendar of the data at hand.
+"""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
+import cftime
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendars import ALIASES, date_from_days, days_from_date, first_of_month
+from datamodules.gridded.calendars import (
+    ALIASES,
+    GREGORIAN_FROM,
+    date_exists,
+    date_from_days,
+    days_from_date,
+    first_of_month,
+    months_later,
+)
 
+EPOCH = "seconds since 1970-01-01 00:00:00"
 DAY = 86400
 _UNIT_SECONDS = {
     1e-6: ("microsecond", "microsec", "us"),
@@ -26,43 +41,10 @@ _CLOCK = (
 _SINCE = re.compile(r"^\s*([a-z_]+)\s+since\s+(.+)$", re.IGNORECASE)
 _DATE = re.compile(r"^\s*(-?\d{1,5})(?:-(\d{1,2})(?:-(\d{1,2}))?)?" + _CLOCK, re.IGNORECASE)
 _ORIGIN = re.compile(r"^\s*(\d{1,2})-([a-z]{3})-(\d{1,4})" + _CLOCK, re.IGNORECASE)
-
-
-def calendar_name(name: str | None, where: str) -> str:
-    """The calendar's CF name ("standard" when the file says nothing); InputError names `where` for others."""
-    known = ALIASES.get((name or "standard").strip().lower())
-    if known is None:
-        raise InputError(
-            f"{where}: calendar {name!r} is not one of CF's. Allowed: {', '.join(sorted(ALIASES))}."
-        )
-    return known
-
-
-def parse_moment(text: str, calendar: str, where: str) -> float:
-    """Seconds since 1970-01-01 of a date such as 2010, 2010-05-01, 2010-05-01T06:00 or 01-JAN-2010
-    06:00:00."""
-    match = _DATE.match(text)
-    if match:
-        year, month, day = (int(part or 1) for part in match.group(1, 2, 3))
-    else:
-        match = _ORIGIN.match(text)
-        if not match or match.group(2).lower() not in _ABBREVIATIONS:
-            raise InputError(
-                f"{where}: {text!r} is not a date. Write it as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
-            )
-        day, month, year = (
-            int(match.group(1)),
-            1 + _ABBREVIATIONS.index(match.group(2).lower()),
-            int(match.group(3)),
-        )
-    number = int(days_from_date(np.int64(year), np.int64(min(max(month, 1), 12)), np.int64(day), calendar))
-    back = tuple(int(part) for part in date_from_days(np.int64(number), calendar))
-    if back != (year, month, day):
-        raise InputError(
-            f"{where}: {text!r} is no date of the {calendar} calendar. Give a day that exists in it."
-        )
-    hour, minute, second = (float(part or 0) for part in match.group(4, 5, 6))
-    return number * DAY + hour * 3600 + minute * 60 + second - _zone_seconds(match.group(7))
+_PERIOD = re.compile(
+    r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})"
+    r"(?:[T ](\d{1,2})(?::(\d{2})(?::(\d{2}))?)?Z?)?)?)?"
+)
 
 
 def decode_time(values: np.ndarray, units: str, calendar: str, where: str) -> np.ndarray:
@@ -97,6 +79,57 @@ def decode_time(values: np.ndarray, units: str, calendar: str, where: str) -> np
     return _snap(moments, resolution)
 
 
+def parse_moment(text: str, calendar: str, where: str) -> float:
+    """Seconds since 1970-01-01 of a date as files write it: 2010-05-01T06:00, 1-1-1, 01-JAN-2010 06:00:00.
+
+    A zone such as +01:00 is counted to UTC. Errors: InputError naming `where` for what is no date.
+    """
+    match = _DATE.match(text)
+    if match:
+        year, month, day = (int(part or 1) for part in match.group(1, 2, 3))
+    else:
+        match = _ORIGIN.match(text)
+        if not match or match.group(2).lower() not in _ABBREVIATIONS:
+            raise InputError(
+                f"{where}: {text!r} is not a date. Write it as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
+            )
+        day, month, year = (
+            int(match.group(1)),
+            1 + _ABBREVIATIONS.index(match.group(2).lower()),
+            int(match.group(3)),
+        )
+    if not date_exists(year, month, day, calendar):
+        raise InputError(
+            f"{where}: {text!r} is no date of the {calendar} calendar. Give a day that exists in it."
+        )
+    hour, minute, second = (float(part or 0) for part in match.group(4, 5, 6))
+    days = int(days_from_date(year, month, day, calendar))
+    return days * DAY + hour * 3600 + minute * 60 + second - _zone_seconds(match.group(7))
+
+
+def parse_period(text: str, calendar: str, key: str = "date") -> tuple[int, int]:
+    """First second of what an ISO date names, and the first second after it: "2001-06" is all of June.
+
+    A year, month, day, hour, minute or second may be named; UTC. Times count since 1970 in `calendar`.
+    Errors: InputError naming `key` for text that is no date, or no date of this calendar.
+    """
+    found = _PERIOD.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{key}: '{text}' is no date; write 2001, 2001-06, 2001-06-30 or 2001-06-30T12:00")
+    named = [int(part) for part in found.groups() if part is not None]
+    year, month, day, hour, minute, second = (*named, *(1, 1, 1, 0, 0, 0)[len(named) :])
+    if not date_exists(year, month, day, calendar) or hour > 23 or minute > 59 or second > 59:
+        raise InputError(
+            f"{key}: '{text}' is no date of the calendar '{calendar}' of the data; take a day and a time of "
+            "day that exist"
+        )
+    first = int(days_from_date(year, month, day, calendar)) * DAY + hour * 3600 + minute * 60 + second
+    if len(named) >= 3:
+        return first, first + (DAY, 3600, 60, 1)[len(named) - 3]
+    following = year * 12 + (month if len(named) == 2 else 12)
+    return first, int(first_of_month(following, calendar)) * DAY
+
+
 def dates(time: np.ndarray, calendar: str) -> list[str]:
     """ISO texts "YYYY-MM-DDTHH:MM:SS" of seconds since 1970 in `calendar`, for messages and tables."""
     time = np.atleast_1d(np.asarray(time, dtype=np.int64))
@@ -106,6 +139,45 @@ def dates(time: np.ndarray, calendar: str) -> list[str]:
         f"T{int(s) // 3600:02d}:{int(s) % 3600 // 60:02d}:{int(s) % 60:02d}"
         for year, month, day, s in parts
     ]
+
+
+def months_of(time: np.ndarray, calendar: str) -> np.ndarray:
+    """The calendar month of each time, 1 to 12, int64 (time,)."""
+    return date_from_days(np.asarray(time, dtype=np.int64) // DAY, calendar)[1]
+
+
+def clock_features(time: np.ndarray, calendar: str) -> np.ndarray:
+    """Where each time stands on the clock: float32 (time, 2), both in [0, 1).
+
+    Column 0 is the fraction of the UTC day, column 1 the fraction of the year, leap years being longer.
+    `time` is int64 seconds since 1970 in `calendar`.
+    """
+    time = np.asarray(time, dtype=np.int64)
+    year = date_from_days(time // DAY, calendar)[0]
+    first, following = (days_from_date(one, 1, 1, calendar) * DAY for one in (year, year + 1))
+    clock = np.stack([np.mod(time, DAY) / DAY, (time - first) / (following - first)], axis=-1)
+    return np.minimum(clock.astype(np.float32), np.nextafter(np.float32(1), np.float32(0)))
+
+
+def to_datetimes(time: np.ndarray, calendar: str) -> np.ndarray:
+    """The dates of `time` (int64 seconds since 1970 in `calendar`), in the same shape.
+
+    datetime64[s] where numpy's Gregorian dates are the calendar's, else cftime objects (dtype object).
+    """
+    time = np.asarray(time, dtype=np.int64)
+    name = ALIASES[calendar]
+    modern = name == "standard" and (time >= GREGORIAN_FROM * DAY).all()
+    if name == "proleptic_gregorian" or modern or time.size == 0:
+        return time.astype("datetime64[s]")
+    return np.asarray(cftime.num2date(time, EPOCH, calendar=name), dtype=object)
+
+
+def to_seconds(dates: Iterable[Any] | np.ndarray, calendar: str) -> np.ndarray:
+    """Seconds since 1970 in `calendar` (int64) of datetime64 or cftime dates: undoes `to_datetimes`."""
+    dates = np.asarray(dates)
+    if dates.dtype.kind == "M":
+        return dates.astype("datetime64[s]").astype(np.int64)
+    return np.asarray(cftime.date2num(dates, EPOCH, calendar=ALIASES[calendar])).round().astype(np.int64)
 
 
 def _is_unit(name: str, names: tuple[str, ...]) -> bool:
@@ -124,12 +196,9 @@ def _zone_seconds(zone: str | None) -> float:
 def _calendar_months(months: np.ndarray, origin: float, calendar: str) -> np.ndarray:
     """Moments so many calendar months after the origin; a day that a month lacks becomes its last."""
     months = np.round(months, 6)
-    year, month, day = (int(part) for part in date_from_days(np.int64(origin // DAY), calendar))
     whole = np.floor(months).astype(np.int64)
-    starts, nexts = (
-        np.minimum(first_of_month(number, calendar) + day - 1, first_of_month(number + 1, calendar) - 1)
-        for number in (year * 12 + month - 1 + whole, year * 12 + month + whole)
-    )
+    day = int(origin // DAY)
+    starts, nexts = (months_later(day, number, calendar) for number in (whole, whole + 1))
     seconds = starts * DAY + (months - whole) * (nexts - starts) * DAY + origin % DAY
     return np.rint(seconds).astype(np.int64)
 

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from datamodules.batches import MapBatch
-from datamodules.gridded.calendar import clock_features
+from datamodules.gridded.clock import clock_features
 from datamodules.gridded.store import Store
 
 

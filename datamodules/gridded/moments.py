@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendars import ALIASES, GREGORIAN_FROM, date_from_days
-from datamodules.gridded.clock import DAY, calendar_name, decode_time
+from datamodules.gridded.calendars import ALIASES, GREGORIAN_FROM, calendar_name, date_from_days
+from datamodules.gridded.clock import DAY, decode_time
 from datamodules.gridded.files import Contents, Files
 from datamodules.gridded.steps import find_step, irregular_fraction
 from datamodules.gridded.unpack import unpack

@@ -169,12 +169,15 @@ class SplitOptions(Options):
 
 
 class DownloadOptions(Options):
-    """Where a published data set comes from, and the hash that proves it."""
+    """Where a published data set comes from, and the hash that proves it.
 
-    url: str = Field(pattern=r"^https?://.+")
+    url:  of the file that belongs at data.path; unset where the source is not one file to fetch
+    page: where people find it and read about it
+    """
+
+    page: str = Field(pattern=r"^https?://.+")
+    url: str | None = Field(default=None, pattern=r"^https?://.+")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    filename: str = Field(min_length=1, pattern=r"^[^/\\]+$")
-    page: str | None = None
 
 
 class SampleWeatherOptions(Options):

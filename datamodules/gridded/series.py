@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendars import date_from_days, first_of_month, month_number
+from datamodules.gridded.calendars import month_number, months_later
 from datamodules.gridded.clock import DAY, dates
 from datamodules.gridded.describe import Step
 from datamodules.gridded.options import SeriesOptions
@@ -197,10 +197,7 @@ def _step_before(time: np.ndarray, step: Step, calendar: str) -> np.ndarray:
     """The time one step earlier, seconds; a month before 31 March is the last of February."""
     if step.seconds is not None:
         return time - step.seconds
-    year, month, day = date_from_days(time // DAY, calendar)
-    earlier = year * 12 + month - 1 - (step.months or 0)
-    days = np.minimum(first_of_month(earlier, calendar) + day - 1, first_of_month(earlier + 1, calendar) - 1)
-    return days * DAY + time % DAY
+    return months_later(time // DAY, -(step.months or 0), calendar) * DAY + time % DAY
 
 
 def _span(time: np.ndarray, calendar: str) -> str:

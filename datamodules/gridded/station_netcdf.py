@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendars import date_from_days
-from datamodules.gridded.clock import DAY, calendar_name, decode_time
+from datamodules.gridded.calendars import calendar_name, date_from_days
+from datamodules.gridded.clock import DAY, decode_time
 from datamodules.gridded.station_table import Table, absent, chosen, civil_seconds, lost_days, sort_times
 
 if TYPE_CHECKING:

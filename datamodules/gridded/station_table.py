@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendars import date_from_days, days_from_date
+from datamodules.gridded.calendars import date_exists, days_from_date
 from datamodules.gridded.clock import DAY
 
 
@@ -38,11 +38,7 @@ def civil_seconds(
 
     date: year, month (1-12) and day (1-31), each int64 (time,). 29 February, for one, is not in noleap.
     """
-    days = days_from_date(*date, calendar)
-    exists = np.ones(len(days), dtype=bool)
-    for given, back in zip(date, date_from_days(days, calendar), strict=True):
-        exists &= np.asarray(given) == back
-    return days * DAY + second_of_day, exists
+    return days_from_date(*date, calendar) * DAY + second_of_day, date_exists(*date, calendar)
 
 
 def lost_days(path: str, exists: np.ndarray, calendar: str) -> list[str]:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendar import parse_period
 from datamodules.gridded.calendars import month_number
-from datamodules.gridded.clock import DAY, dates
+from datamodules.gridded.clock import DAY, dates, parse_period
 from datamodules.gridded.describe import Step
 from datamodules.gridded.steps import count_ticks, find_step, irregular_fraction
 from datamodules.gridded.survey import Part

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendar import iso_string, parse_period
+from datamodules.gridded.clock import dates, parse_period
 from datamodules.gridded.options import SplitOptions
 
 SPLITS = ("train", "validation", "test")
@@ -125,10 +125,10 @@ def _too_close(
     room = int(np.searchsorted(steps, steps[later.first] - window, side="left")) - 1
     ways = []
     if room >= earlier.first:
-        ways.append(f"end data.split.{earlier.name} at {iso_string(int(time[room]), calendar)} or before")
+        ways.append(f"end data.split.{earlier.name} at {dates(time[room], calendar)[0]} or before")
     after = int(np.searchsorted(steps, steps[earlier.stop - 1] + window, side="right"))
     if after < later.stop:
-        ways.append(f"start data.split.{later.name} at {iso_string(int(time[after]), calendar)} or after")
+        ways.append(f"start data.split.{later.name} at {dates(time[after], calendar)[0]} or after")
     way_out = " or ".join(ways) or "shorten history or horizon, or choose other periods"
     return (
         f"{told} {how}; a window is {window} steps (history + horizon), and that many must lie between two "

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from datamodules.gridded.calendar import DAY, months_of
 from datamodules.gridded.climatology import (
     anomalies,
     choose_climatology,
     climatology_basis,
     fit_climatology,
 )
+from datamodules.gridded.clock import DAY, months_of
 from datamodules.gridded.describe import Step
 from tests.datamodules.gridded.twin import weather
 

@@ -1,27 +1,22 @@
-"""Moments are decoded exactly in every calendar, and steps and ticks follow from them."""
+"""Moments are decoded, read and written exactly in every calendar."""
 
 import cftime
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendars import date_from_days, days_from_date
-from datamodules.gridded.clock import DAY, calendar_name, dates, decode_time
-from datamodules.gridded.describe import Step
-from datamodules.gridded.steps import count_ticks, find_step, irregular_fraction
+from datamodules.gridded.clock import (
+    DAY,
+    clock_features,
+    dates,
+    decode_time,
+    months_of,
+    parse_period,
+    to_datetimes,
+    to_seconds,
+)
 
 CALENDARS = ["standard", "proleptic_gregorian", "noleap", "all_leap", "360_day", "julian"]
-
-
-@given(st.sampled_from(CALENDARS), st.integers(-700000, 400000))
-def test_days_are_the_dates_that_cftime_says(calendar: str, number: int) -> None:
-    year, month, day = (int(part) for part in date_from_days(number, calendar))
-    assert int(days_from_date(year, month, day, calendar)) == number
-    if year > 0:
-        date = cftime.num2date(number, "days since 1970-01-01", calendar)
-        assert (date.year, date.month, date.day) == (year, month, day)
 
 
 @pytest.mark.parametrize("calendar", CALENDARS)
@@ -63,30 +58,67 @@ def test_units_without_a_date_are_refused(units: str) -> None:
         decode_time(np.array([0.0]), units, "standard", "f")
 
 
-def test_unknown_calendars_are_refused_and_aliases_united() -> None:
-    assert calendar_name("365_day", "f") == calendar_name("noleap", "f") == "noleap"
-    with pytest.raises(InputError, match="'lunar'"):
-        calendar_name("lunar", "f")
+@pytest.mark.parametrize("calendar", CALENDARS)
+def test_dates_come_back_as_the_seconds_they_were(calendar: str) -> None:
+    time = np.array([-(10**9), 0, 951_782_400, 2 * 10**9 + 21600])
+    assert np.array_equal(to_seconds(to_datetimes(time, calendar), calendar), time)
+    assert [parse_period(text, calendar)[0] for text in dates(time, calendar)] == time.tolist()
 
 
 @pytest.mark.parametrize("calendar", CALENDARS)
-@pytest.mark.parametrize("day", [1, 15, 28])
-def test_monthly_maps_are_known_whatever_their_day(calendar: str, day: int) -> None:
-    months = np.arange(40)
-    time = days_from_date(2000 + months // 12, months % 12 + 1, np.full(40, day), calendar) * DAY
-    assert find_step(time, calendar) == Step(months=1)
-    assert count_ticks(time, Step(months=1), calendar).tolist() == months.tolist()
+def test_the_fraction_of_the_year_runs_from_its_first_second_to_its_last(calendar: str) -> None:
+    first, after = parse_period("2003", calendar)
+    clock = clock_features(np.array([first, (first + after) // 2, after - 1, after]), calendar)
+    assert clock.dtype == np.float32
+    assert clock[0].tolist() == [0.0, 0.0]
+    assert clock[1, 1] == pytest.approx(0.5)
+    assert 0.999 < clock[2, 1] < 1
+    assert clock[3, 1] == 0.0
 
 
-def test_gaps_count_whole_steps_and_odd_distances_are_never_neighbours() -> None:
-    time = np.array([0, 6, 12, 24, 25, 31, 37]) * 3600
-    step = find_step(time, "standard")
-    ticks = count_ticks(time, step, "standard")
-    assert step == Step(seconds=6 * 3600)
-    assert ((np.diff(ticks) == 1) == (np.diff(time) == 6 * 3600)).all()
-    assert ticks[:4].tolist() == [0, 1, 2, 4]
-    assert irregular_fraction(time, step, "standard") == pytest.approx(2 / 6)
+def test_the_fraction_of_the_day_is_that_of_utc_before_1970_too() -> None:
+    time = np.array([-DAY // 4, 0, DAY // 4, DAY - 1])
+    assert clock_features(time, "standard")[:, 0] == pytest.approx([0.75, 0, 0.25, 1 - 1 / DAY])
 
 
-def test_thirty_days_are_not_a_month() -> None:
-    assert find_step(np.arange(20) * 30 * DAY, "standard") == Step(seconds=30 * DAY)
+def test_months_follow_the_calendar() -> None:
+    time = np.arange(0, 360) * DAY
+    assert np.array_equal(months_of(time, "360_day"), np.repeat(np.arange(1, 13), 30))
+    assert months_of(np.array([58, 59]) * DAY, "noleap").tolist() == [2, 3]
+    assert months_of(np.array([-1, 0]), "standard").tolist() == [12, 1]
+
+
+def test_an_early_date_of_the_standard_calendar_is_julian() -> None:
+    date = cftime.datetime(1500, 2, 29, calendar="standard")
+    assert dates(to_seconds([date], "standard"), "standard")[0].startswith("1500-02-29")
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("2001", 365),
+        ("2000", 366),
+        ("2000-02", 29),
+        ("2000-12", 31),
+        ("2000-02-29", 1),
+        ("2001-06-30T12", 1 / 24),
+    ],
+)
+def test_a_short_date_names_all_that_it_covers(text: str, days: float) -> None:
+    first, after = parse_period(text, "standard")
+    assert after - first == days * DAY
+    assert dates(np.array(first), "standard")[0].startswith(text)
+
+
+def test_30_february_is_a_day_of_the_360_day_calendar_only() -> None:
+    assert parse_period("2001-02-30", "360_day")[0] == (31 * 360 + 59) * DAY
+    with pytest.raises(InputError, match=r"data\.start: '2001-02-30' is no date of the calendar 'noleap'"):
+        parse_period("2001-02-30", "noleap", "data.start")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2001-13", "01-02-2001", "2001-01-01 25:00", "2001-01-01 12:60"]
+)
+def test_text_that_is_no_date_is_refused_with_the_key(text: str) -> None:
+    with pytest.raises(InputError, match=r"data\.split\.test"):
+        parse_period(text, "standard", "data.split.test")

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batches import MapBatch
 from datamodules.errors import InputError
-from datamodules.gridded.calendar import clock_features
+from datamodules.gridded.clock import clock_features
 from datamodules.gridded.datamodule import GriddedDataModule
 from datamodules.gridded.dataset import WindowDataset
 from datamodules.gridded.fitted import load_or_fit

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendar import DAY
+from datamodules.gridded.clock import DAY
 from datamodules.gridded.describe import Step
 from datamodules.gridded.fitted import Fitted, load_or_fit
 from datamodules.gridded.store import Store

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.datamodules.gridded.twin import make_store
 
 from datamodules.gridded.fitted import Fitted, load_or_fit
 from datamodules.gridded.linear import LinearOptions, load_or_fit_linear
@@ -14,6 +13,7 @@ from datamodules.gridded.windows import Split, fold_of, split_starts
 from lightning_modules.anomalies import AnomalySpace
 from lightning_modules.calibration import departure_size
 from lightning_modules.linear import LinearModel
+from tests.datamodules.gridded.twin import make_store
 
 HISTORY, HORIZON, FOLDS = 4, 3, 4
 
@@ -42,7 +42,9 @@ def fit(store: Store, components: int = 4) -> Fitted:
     return load_or_fit_linear(store, fitted, LinearOptions(components=components, lags=2))
 
 
-def forecast(store: Store, fitted: Fitted, starts: np.ndarray, fold: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def forecast(
+    store: Store, fitted: Fitted, starts: np.ndarray, fold: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Forecasts and truth (window, lead, 1, 4, 12), in physical units."""
     index = starts[:, None] + np.arange(HISTORY + HORIZON)
     maps = torch.tensor(store.values[index])
@@ -99,7 +101,9 @@ def test_departures_are_measured_on_training_windows(tmp_path: Path) -> None:
     starts = split_starts(fitted.train, store.tick, HISTORY, HORIZON)
     fold = fold_of(starts, FOLDS)
     found, truth = forecast(store, fitted, starts, fold)
-    expected = np.sqrt(((found - truth) ** 2 * store.grid.cell_area).sum((-2, -1)).mean(0)) / fitted.anomaly_std
+    expected = (
+        np.sqrt(((found - truth) ** 2 * store.grid.cell_area).sum((-2, -1)).mean(0)) / fitted.anomaly_std
+    )
     from datamodules.gridded.dataset import WindowDataset
 
     data = WindowDataset(store, fitted.basis(store.time), starts, HISTORY + HORIZON, fold)

@@ -67,7 +67,7 @@ def test_a_split_by_dates_passes() -> None:
         ({"split": {"train": ["2002", "2001"]}}, ("split", "train"), "ends before it starts"),
         ({"split": {"train": ["2001", "2002"]}}, ("split",), "not a mixture"),
         ({"series": {"path": "s.csv", "columns": ["a", "a"]}}, ("series", "columns"), "named twice"),
-        ({"download": {"url": "ftp://x", "filename": "x.nc"}}, ("download", "url"), "pattern"),
+        ({"download": {"url": "ftp://x", "page": "https://x.org"}}, ("download", "url"), "pattern"),
         ({"coarse": 2}, ("coarse",), "not permitted"),
     ],
 )

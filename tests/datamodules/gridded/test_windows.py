@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodules.errors import InputError
-from datamodules.gridded.calendar import DAY, parse_date
+from datamodules.gridded.clock import DAY, parse_period
 from datamodules.gridded.options import SplitOptions
 from datamodules.gridded.windows import (
     Split,
@@ -89,7 +89,7 @@ def test_the_last_15_percent_are_the_test_split() -> None:
 
 def days(first: str, last: str) -> np.ndarray:
     """Every day from `first` to `last`."""
-    return np.arange(parse_date(first, "standard"), parse_date(last, "standard") + 1, DAY)
+    return np.arange(parse_period(first, "standard")[0], parse_period(last, "standard")[0] + 1, DAY)
 
 
 def periods(train: tuple[str, str], validation: tuple[str, str], test: tuple[str, str]) -> SplitOptions:
