@@ -38,12 +38,7 @@ $(BIN)/python:
 install: .venv/.installed
 
 quickstart: .venv/.installed
-	$(BIN)/skyreel train experiment=sample_weather run.name=quickstart run.restart=true paths.runs=$(RUNS)
-	@echo
-	@echo "Three things to try next:"
-	@echo "  make ui                                                        the run in MLflow, in your browser"
-	@echo "  $(BIN)/skyreel predict run=$(RUNS)/sample_weather/quickstart output=forecast.nc"
-	@echo "  $(BIN)/skyreel train data=netcdf data.path=YOUR_FILES          your own NetCDF or Zarr files"
+	$(BIN)/skyreel train experiment=sample_weather run.name=quickstart paths.runs=$(RUNS)
 
 test: .venv/.installed-test
 	$(BIN)/ruff check .

@@ -54,7 +54,7 @@ class DecoderOptions(Options):
     dropout: share of the features and states dropped in training, at each step of the rollout.
     """
 
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
 
 
 class ModelOptions(Options):
@@ -116,7 +116,7 @@ class ForecastOptions(Options):
     """
 
     kind: Literal["forecast"] = "forecast"
-    history: int = Field(default=6, ge=1)
+    history: int = Field(default=4, ge=1)
     horizon: int = Field(default=6, ge=1)
     prior: Literal["persistence", "damped_persistence", "climatology", "linear"] = "linear"
     loss: Literal["mse", "mae", "huber", "crps", "nll"] = "mse"
@@ -139,9 +139,9 @@ class OptimizerOptions(Options):
     """
 
     kind: Literal["adamw"] = "adamw"
-    learning_rate: Positive = 1e-3
-    weight_decay: float = Field(default=1e-2, ge=0)
+    learning_rate: Positive = 2e-3
+    weight_decay: float = Field(default=0.1, ge=0)
     warmup: Share = 0.05
     schedule: Literal["cosine", "constant"] = "cosine"
     gradient_clip: Positive | None = 1.0
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.999
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.995

@@ -12,8 +12,15 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 OURS = ("pipelines", "lightning_modules", "datamodules")
-NOISE = (r".*LeafSpec.*", r".*does not have many workers.*", r".*sync_dist.*")
+NOISE = (
+    r".*LeafSpec.*",
+    r".*does not have many workers.*",
+    r".*sync_dist.*",
+    r".*smaller than the logging interval.*",
+)
 """Warnings of libraries, about themselves, that nobody who runs a forecast can act on."""
+CHATTER = ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero")
+"""Loggers that tell which devices are absent and which products exist; heard from a warning on."""
 PLAIN = "%(asctime)s %(levelname)s %(message)s"
 PLAIN_SECONDS = 10.0
 """How often progress is told where there is no terminal."""
@@ -51,14 +58,22 @@ def set_up_logging(debug: bool = False) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.INFO)
+    for name in CHATTER:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
 
 
 def attach_log(path: Path) -> None:
-    """From here on, log lines are appended to `path` too (the run's log.txt); other ranks' only warnings."""
+    """From here on, log lines are appended to `path` too (the run's log.txt), to no earlier run's any more.
+
+    Ranks beside the first add only warnings.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for earlier in [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]:
+        logging.getLogger().removeHandler(earlier)
+        earlier.close()
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(PLAIN))
     handler.setLevel(logging.WARNING if rank() else logging.NOTSET)

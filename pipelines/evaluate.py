@@ -76,7 +76,10 @@ def judge(
     *,
     publish: bool = True,
 ) -> Evaluated:
-    """Scores over all test windows, each counted once; rank 0 publishes them in the run directory."""
+    """Scores over all test windows, each counted once; rank 0 publishes them in the run directory.
+
+    All that is gathered from the ranks is gathered here: once this returns, ranks may end.
+    """
     windows = data.windows(settings.task, settings.data.batch_size, settings.data.workers, settings.seed)
     module = build_module(settings, domain_of(data.store, settings.task.horizon), kept_model(run)[1])
     load_weights(module, checkpoint)
@@ -84,9 +87,10 @@ def judge(
     with torch.inference_mode():
         trainer.test(module, datamodule=windows, verbose=False)
     tables = _tables(module, data.store)
+    by_place = np.asarray(module.error_by_place.compute().cpu())
     evaluated = Evaluated(tables, flat_metrics(*tables))
     if publish and not rank():
-        _publish(run, data, module, evaluated, logger)
+        _publish(run, data, module, evaluated, by_place, logger)
     return evaluated
 
 
@@ -117,12 +121,13 @@ def _publish(
     data: ForecastData,
     module: ForecastingModule,
     evaluated: Evaluated,
+    by_place: np.ndarray,
     logger: JournalLogger | None,
 ) -> None:
     """skill.csv, plots, and last metrics.json, which marks the run as finished; the same to the logger."""
     rows = skill_rows(*evaluated.tables)
     write_skill_csv(run.skill, rows)
-    pictures = _draw(run, data, module, evaluated)
+    pictures = _draw(run, data, module, evaluated, by_place)
     write_metrics(run.metrics, evaluated.metrics)
     if logger is None:
         return
@@ -140,7 +145,7 @@ def _publish(
 
 
 def _draw(
-    run: RunDir, data: ForecastData, module: ForecastingModule, evaluated: Evaluated
+    run: RunDir, data: ForecastData, module: ForecastingModule, evaluated: Evaluated, by_place: np.ndarray
 ) -> tuple[Path, ...]:
     """Skill by lead time, one forecast beside its truth, and the error by place."""
     store, task = data.store, module.task
@@ -154,7 +159,6 @@ def _draw(
     names = [module.domain.lead_names[lead] for lead in leads]
     truth = middle.maps[0, task.history :].numpy()
     when = dates(store.time[[issued]], store.calendar)[0]
-    by_place = np.asarray(module.error_by_place.compute().cpu())
     return (
         *(path for table in evaluated.tables for path in plots.skill_by_lead(run.plots, table)),
         *map_plots.maps(

@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.errors import InputError
-from datamodules.fetch import fetch
 from datamodules.gridded.datamodule import GriddedDataModule
 from datamodules.gridded.fitted import Fitted, load_or_fit
 from datamodules.gridded.linear import LinearOptions, load_or_fit_linear
@@ -15,9 +13,9 @@ from datamodules.gridded.options import GriddedOptions
 from datamodules.gridded.pack import pack
 from datamodules.gridded.store import Store
 from datamodules.gridded.windows import Split, require_windows, split_ranges
-from datamodules.samples.weather import make_sample_weather
 from lightning_modules.options import ForecastOptions
 from pipelines.console import progress
+from pipelines.sources import bring_sources
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +40,6 @@ class ForecastData:
             workers=workers,
             seed=seed,
         )
-
-
-def bring_sources(options: GriddedOptions) -> None:
-    """Make the sample set, or fetch a published file, where the settings say so and it is not there yet.
-
-    Errors: InputError when the source cannot be reached, saying what to place where.
-    """
-    first = options.path if isinstance(options.path, str) else options.path[0]
-    path, source = Path(first), options.download
-    if options.sample is not None:
-        with progress("making sample weather (days)") as advance:
-            make_sample_weather(path, days=options.sample.days, seed=options.sample.seed, progress=advance)
-    elif source is not None and not path.exists():
-        if source.url is None:
-            raise InputError(
-                f"data.path: {path} is not there. Get the files by hand from {source.page} and place them there, "
-                "or let data.path name the place where they lie"
-            )
-        fetch(source.url, path, sha256=source.sha256, source_page=source.page)
 
 
 def packed(options: GriddedOptions, stores: Path) -> Store:

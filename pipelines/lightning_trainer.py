@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import (
@@ -17,6 +18,7 @@ from pytorch_lightning.callbacks import (
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
+from datamodules.errors import InputError
 from pipelines.rundir import RunDir
 from pipelines.settings import Settings, TrainerOptions
 from pipelines.tracking.logger import JournalLogger
@@ -35,11 +37,16 @@ def precision_of(options: TrainerOptions) -> str:
 
 
 def build_trainer(settings: Settings, run: RunDir, logger: JournalLogger | None, **more: Any) -> pl.Trainer:
-    """The trainer of one run. `logger` None leaves nothing behind (evaluation)."""
+    """The trainer of one run. `logger` None leaves nothing behind (evaluation).
+
+    Errors: InputError when the machine lacks the GPUs that the settings ask for.
+    """
     options = settings.trainer
+    _require_gpus(options)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    callbacks = [*progress_callbacks(options), *(_keepers(settings, run) if logger else ())]
+    callbacks = [*progress_callbacks(options), RandomSteps(settings.seed)]
+    callbacks += _keepers(settings, run) if logger else []
     return pl.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -63,6 +70,17 @@ def build_trainer(settings: Settings, run: RunDir, logger: JournalLogger | None,
     )
 
 
+def _require_gpus(options: TrainerOptions) -> None:
+    """Return when the machine has the GPUs that `options` ask for."""
+    there = torch.cuda.device_count()
+    wanted = 1 if options.devices == "auto" else options.devices
+    if options.accelerator == "gpu" and wanted > there:
+        raise InputError(
+            f"trainer.accelerator=gpu with trainer.devices={options.devices}: this machine has {there} GPUs "
+            "that PyTorch can use; choose trainer=cpu, trainer=auto or fewer devices"
+        )
+
+
 def _strategy(options: TrainerOptions) -> str | DDPStrategy:
     """Lightning's own choice, or DDP with the process group's backend."""
     if options.strategy == "ddp":
@@ -71,7 +89,10 @@ def _strategy(options: TrainerOptions) -> str | DDPStrategy:
 
 
 def _keepers(settings: Settings, run: RunDir) -> list[Callback]:
-    """What ends a run, averages its weights, and keeps its checkpoints."""
+    """What ends a run, averages its weights, and keeps its checkpoints.
+
+    Checkpoints are whole: Lightning puts the averaged weights, which are the validated ones, into no other.
+    """
     options, found = settings.trainer, list[Callback]()
     if options.max_minutes is not None:
         found.append(Timer(timedelta(minutes=options.max_minutes), interval="step", verbose=False))
@@ -82,13 +103,28 @@ def _keepers(settings: Settings, run: RunDir) -> list[Callback]:
     keep = partial(ModelCheckpoint, dirpath=str(run.checkpoints), enable_version_counter=False)
     every = timedelta(minutes=options.checkpoint_minutes)
     found += [
-        keep(
-            filename="best", monitor="validation/loss", save_weights_only=True, save_on_train_epoch_end=False
-        ),
+        keep(filename="best", monitor="validation/loss", save_on_train_epoch_end=False),
         keep(filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
         keep(filename="last", train_time_interval=every),
     ]
     return found
+
+
+class RandomSteps(Callback):
+    """What is random within a step (dropout, noise) follows from the seed, the step and the rank alone.
+
+    There is no generator's state to save: a run that was stopped goes on as if it had not been.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed the step."""
+        place = np.random.SeedSequence([self.seed, trainer.global_rank, trainer.global_step])
+        torch.manual_seed(int(place.generate_state(1)[0]))
 
 
 class MovingAverage(WeightAveraging):

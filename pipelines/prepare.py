@@ -11,7 +11,7 @@ from datamodules.gridded.pack import pack
 from datamodules.gridded.store import Store
 from datamodules.gridded.windows import Split, split_ranges, split_starts
 from pipelines.console import progress
-from pipelines.forecast_data import bring_sources
+from pipelines.sources import bring_sources
 from pipelines.verbs import Call
 
 if TYPE_CHECKING:

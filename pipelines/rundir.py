@@ -189,8 +189,9 @@ def open_run(
     """The run directory `runs/experiment/name`, locked for this process, with `config.yaml` written.
 
     `config` is the resolved settings as plain values. An existing run with the same settings (see MAY_CHANGE)
-    goes on; `restart` sets the old directory aside as `<name>-before-<time>` first. InputError when another
-    launcher holds it for `wait` seconds, when it holds other settings, or when the folder is not a run.
+    goes on; `restart` sets the old directory aside as `<name>-before-<time>` first. One that ended before its
+    first checkpoint (a mistake in the settings, say) takes any settings. InputError when another launcher
+    holds it for `wait` seconds, when it holds other settings, or when the folder is not a run.
     """
     _check_name("run.experiment", experiment)
     _check_name("run.name", name)
@@ -243,7 +244,8 @@ def _compare(run: RunDir, config: dict[str, Any]) -> tuple[State, tuple[Change, 
     state: State = "finished" if run.metrics.exists() else "unfinished"
     changes = differences(run.read_config(), yaml.safe_load(yaml.safe_dump(config)))
     refused = [item for item in changes if not any(fnmatch.fnmatch(item.key, key) for key in MAY_CHANGE)]
-    if refused:
+    begun = state == "finished" or any(run.checkpoints.glob("*.ckpt"))
+    if refused and begun:
         shown = "".join(f"\n  {item}" for item in refused)
         raise InputError(
             f"{run.path} holds a run with other settings:{shown}\n"

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def _keep_last_if_best(
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
     (figures,) = trainer.validate(module, datamodule=windows, verbose=False)
     if best.best_model_score is None or figures["validation/loss"] < float(best.best_model_score):
-        trainer.save_checkpoint(run.best, weights_only=True)
+        trainer.save_checkpoint(run.best)
 
 
 def _about(data: ForecastData, settings: Settings) -> dict[str, Any]:
@@ -174,12 +175,13 @@ def _shown(call: Call, run: RunDir, evaluated: Evaluated) -> dict[str, Any]:
 def _next_steps(call: Call, run: RunDir) -> list[str]:
     """Three things to try next, as commands."""
     place = shown_path(run.path)
+    program = "skyreel" if shutil.which("skyreel") else shown_path(Path(sys.argv[0]).absolute())
     other = "convlstm" if call.settings.model.recurrent.kind != "convlstm" else "convgru"
     words = " ".join(word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-")))
     return [
         f"everything of this run is in {place}: metrics.json, skill.csv, plots/, log.txt",
         "next:",
-        f"  skyreel predict run={place} output=forecast.nc    a forecast from the newest maps",
-        f"  skyreel train {words} model={other}    another network, side by side in MLflow",
-        "  make ui    the runs in MLflow, on this machine",
+        f"  {program} predict run={place} output=forecast.nc    # a forecast from the newest maps",
+        f"  {program} train {words} model={other}    # another network, side by side in MLflow",
+        "  make ui    # the runs in MLflow, on this machine",
     ]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
-from pytorch_lightning.trainer.states import TrainerFn
 
 from lightning_modules.schedules import training_share
 from pipelines.console import PLAIN_SECONDS, rank
@@ -23,7 +22,7 @@ def progress_callbacks(options: TrainerOptions) -> list[Callback]:
 
 
 class EpochLines(Callback):
-    """Logs a line after each validation, and between them how far training is and how long it will take."""
+    """Logs a line after each epoch, and between them how far training is and how long it will take."""
 
     def __init__(self) -> None:
         self._told = self._started = time.monotonic()
@@ -44,12 +43,15 @@ class EpochLines(Callback):
         self._told = now
         log.info("training: step %d, %s", trainer.global_step, self._left(trainer, now))
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The losses of the epoch."""
-        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
-            return
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The figures of the epoch; those of the validation where there was one."""
         self._told = time.monotonic()
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        validated = getattr(pl_module, "validated_at", None) == trainer.global_step
+        figures = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if validated or not name.startswith("validation/")
+        }
         shown = ", ".join(f"{name} {value:.4g}" for name, value in sorted(figures.items()))
         log.info("epoch %d: %s, %s", trainer.current_epoch, shown, self._left(trainer, self._told))
 

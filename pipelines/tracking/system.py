@@ -62,6 +62,7 @@ def gpus(count: int) -> dict[str, float]:
 class SystemSampler:
     """A daemon thread that samples this machine every `every` seconds into `journal` until `close`.
 
+    The first sample comes after a second at most, so that short runs have one.
     The step counts samples since `begin` (seconds since 1970, the first launch): it grows across launches.
     """
 
@@ -87,7 +88,9 @@ class SystemSampler:
     def _work(self) -> None:
         psutil.cpu_percent()
         count = len(gpu_names())
-        while not self._stop.wait(self._every):
+        pause = min(1.0, self._every)
+        while not self._stop.wait(pause):
+            pause = self._every
             try:
                 sample = {**processor_and_memory(), **gpus(count)}
             except (OSError, psutil.Error) as error:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 import xarray as xr
 
 from pipelines.cli import run
+from pipelines.rundir import RunDir
+from pipelines.tracking.server import default_uri, load_mlflow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,9 +108,21 @@ def answer(*argv: str) -> tuple[int, Any, str]:
     """Exit status, JSON result (None without) and messages of a verb called in this process with --json."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run([*argv, "--json"])
+        try:
+            status = run([*argv, "--json"])
+        finally:
+            close_logs()
     text = out.getvalue()
     return status, json.loads(text) if text.strip() else None, err.getvalue()
+
+
+def close_logs() -> None:
+    """Let go of the log files that a verb in this process has left open."""
+    root = logging.getLogger()
+    ours = (logging.FileHandler, logging.StreamHandler)
+    for handler in [one for one in root.handlers if type(one) in ours]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def result(*argv: str) -> Any:
@@ -127,3 +142,22 @@ def start(*argv: str, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def mlflow_runs(folder: Path, experiment: str = "tiny") -> tuple[Any, list[Any]]:
+    """A client of the database in the runs folder below `folder`, and the runs that it holds."""
+    uri = default_uri(folder / "runs")
+    load_mlflow(uri, 30.0)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    found = client.get_experiment_by_name(experiment)
+    return client, list(client.search_runs([found.experiment_id])) if found else []
+
+
+def losses(run: RunDir) -> list[dict[str, float]]:
+    """The losses that a run has told its journal, in order."""
+    records = [json.loads(line) for line in (run.tracking / "journal.jsonl").read_text().splitlines()]
+    metrics = [record["metrics"] for record in records if record["kind"] == "metrics"]
+    found = [{name: value for name, value in one.items() if name.endswith("/loss")} for one in metrics]
+    return [one for one in found if one]

@@ -66,7 +66,9 @@ def test_bounds_and_places_may_change_on_going_on(tmp_path: Path) -> None:
 
 
 def test_other_settings_are_refused_with_every_difference_and_the_way_out(tmp_path: Path) -> None:
-    open_run(tmp_path, "weather", "a", CONFIG).close()
+    first = open_run(tmp_path, "weather", "a", CONFIG)
+    first.close()
+    write_text(first.run.last, "weights")
     other = {**changed(data={"path": "b.nc"}, trainer={"max_steps": 11}), "seed": 1}
     with pytest.raises(InputError) as refusal:
         open_run(tmp_path, "weather", "a", other)
@@ -79,6 +81,14 @@ def test_other_settings_are_refused_with_every_difference_and_the_way_out(tmp_pa
     ):
         assert part in message
     assert "max_steps" not in message
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_takes_other_settings(tmp_path: Path) -> None:
+    open_run(tmp_path, "weather", "a", CONFIG).close()
+    opened = open_run(tmp_path, "weather", "a", {**CONFIG, "seed": 1})
+    opened.close()
+    assert (opened.state, [change.key for change in opened.changes]) == ("unfinished", ["seed"])
+    assert opened.run.read_config()["seed"] == 1
 
 
 def test_restart_sets_the_earlier_run_aside(tmp_path: Path) -> None:
