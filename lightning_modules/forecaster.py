@@ -80,11 +80,12 @@ class Forecaster(nn.Module):
         series_target: bool = False,
     ) -> None:
         super().__init__()
-        self.task, self.noise = task, model.noise
+        self.task, self.noise, self.place = task, model.noise, model.place
         self.space = AnomalySpace(arrays)
         self.priors = Priors(arrays, self.space)
         self.forcings = Forcings(domain.lat, domain.lon, domain.step_hours)
         static = static_maps(domain.lat, domain.lon, self.space.seen.numpy(), domain.static)
+        static = static if self.place else static[:0]
         self.register_buffer("static", torch.tensor(static), persistent=False)
         scale, series_scale = (np.asarray(arrays[n], np.float32) for n in ("departure", "series_departure"))
         self.register_buffer("scale", torch.tensor(scale)[:, :, None, None], persistent=False)
@@ -97,9 +98,9 @@ class Forecaster(nn.Module):
         size, pool = domain.cell_area.shape, model.encoder.pool
         coarse = coarse_size((size[0], size[1]), pool)
         on_maps = reads_maps(model.recurrent.kind)
-        known = self.forcings.channels + len(self.static)
+        known = self.forcings.channels - (not self.place) + len(self.static)
         width = model.encoder.channels
-        self.encoder = build_encoder(model.encoder, 3 * channels + known, wraps=domain.wraps)
+        self.encoder = build_encoder(model.encoder, (2 + self.place) * channels + known, wraps=domain.wraps)
         self.flatten = None if on_maps else FlattenHead(width, coarse, width)
         self.read_series = nn.Linear(2 * series, width) if series else None
         self.recurrent = RecurrentStack(model.recurrent, width, wraps=domain.wraps)
@@ -157,7 +158,8 @@ class Forecaster(nn.Module):
         read, standard = torch.nan_to_num(maps), torch.nan_to_num(standard)
         if self.training and self.noise:
             read = read + self.noise * torch.randn_like(read) * mask
-        inputs = torch.cat([read, standard, mask.to(read.dtype), known[:, :history]], dim=2)
+        told = [read, mask.to(read.dtype), *([standard] if self.place else []), known[:, :history]]
+        inputs = torch.cat(told, dim=2)
         features = self.encoder(inputs.flatten(0, 1))
         if self.flatten is not None:
             features = self.flatten(features)
@@ -172,4 +174,6 @@ class Forecaster(nn.Module):
     def _known(self, clock: Tensor) -> Tensor:
         """Forcings and static maps of every step, (batch, time, known, lat, lon)."""
         forcing = self.forcings(clock)
+        if not self.place:
+            return forcing[:, :, 1:]
         return torch.cat([forcing, self.static.expand(*forcing.shape[:2], *self.static.shape)], dim=2)

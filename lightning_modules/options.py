@@ -58,14 +58,17 @@ class DecoderOptions(Options):
 
 
 class ModelOptions(Options):
-    """Encoder, recurrent network and decoder, and the noise on inputs in training.
+    """Encoder, recurrent network and decoder, what they are told, and the noise on inputs in training.
 
+    place: tell the network where it is (latitude, longitude, sun, the values themselves); false leaves it the
+        anomalies and the season, which short records cannot be learnt by heart from.
     noise: standard deviation of the noise on the normalised inputs in training.
     """
 
     encoder: EncoderOptions = EncoderOptions()
     recurrent: RecurrentOptions = RecurrentOptions()
     decoder: DecoderOptions = DecoderOptions()
+    place: bool = True
     noise: float = Field(default=0.0, ge=0)
 
 

@@ -175,7 +175,13 @@ def _shown(call: Call, run: RunDir, evaluated: Evaluated) -> dict[str, Any]:
 def _next_steps(call: Call, run: RunDir) -> list[str]:
     """Three things to try next, as commands."""
     place = shown_path(run.path)
-    program = "skyreel" if shutil.which("skyreel") else shown_path(Path(sys.argv[0]).absolute())
+    program = (
+        "skyreel"
+        if shutil.which("skyreel")
+        else "python -m pipelines"
+        if sys.argv[0].endswith(".py")
+        else shown_path(Path(sys.argv[0]).absolute())
+    )
     other = "convlstm" if call.settings.model.recurrent.kind != "convlstm" else "convgru"
     words = " ".join(word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-")))
     return [

@@ -175,3 +175,13 @@ def test_a_series_can_be_a_target() -> None:
 def test_channel_weights_must_name_channels() -> None:
     with pytest.raises(ValueError, match=r"channel_weights.*'air'.*v0"):
         ForecastingModule(forecaster(), task(channel_weights={"air": 2.0}), OptimizerOptions(), domain())
+
+
+def test_without_its_place_a_model_sees_anomalies_alone() -> None:
+    model = awake(forecaster({"place": False}, prior="climatology"))
+    windows = batch()
+    shifted = windows._replace(maps=windows.maps + 7.0)
+    model.space.mean.sub_(3.0)
+    first = model(windows)
+    model.space.coefficients[0].add_(7.0)
+    torch.testing.assert_close(model(shifted).maps - 7.0, first.maps, rtol=0, atol=1e-3)
