@@ -9,6 +9,8 @@ import numpy as np
 from datamodules.gridded.climatology import BLOCK_BYTES, anomalies, time_blocks
 from datamodules.gridded.windows import valid_starts
 
+SHARED_WINDOWS = 100.0
+"""How many windows the common factor of a channel weighs in the factor of a cell."""
 POOL_BYTES = 1_000_000_000
 """Maps whose sums would take more than this share one factor per row of cells."""
 
@@ -21,12 +23,14 @@ def fit_damping(
     history: int,
     horizon: int,
     block: int | None = None,
+    shared: float = SHARED_WINDOWS,
 ) -> np.ndarray:
     """Factors in [0, 1] of the last observed anomaly at each lead, float32 (horizon, ...cells).
 
     values: (time, ...cells) of the training range; basis: (time, basis); coefficients: (basis, ...cells);
     tick: (time,). Only pairs of whole windows count, and of those the ones with both values seen. A cell
-    without one pair gets 0: its climatology.
+    without one pair gets 0: its climatology. `shared` windows more are counted for every cell, as if they had
+    shown the factor that its channel has in common: a short record cannot tell the cells apart.
 
     Where `horizon` x cells x 8 bytes exceeds 1 GB, the last axis is pooled (one factor for each row of
     cells) and comes back with length 1, to be broadcast.
@@ -56,8 +60,19 @@ def fit_damping(
         for lead in range(1, horizon + 1):
             products[lead - 1] += _total(last, departure[base + lead], pool)
             squares[lead - 1] += _total(power, seen[base + lead], pool) if shared is None else shared
-    factor = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
+    factor = _shrunk(products, squares, shared / max(int(issued.sum()), 1))
     return np.clip(factor, 0.0, 1.0).astype(np.float32)
+
+
+def _shrunk(products: np.ndarray, squares: np.ndarray, share: float) -> np.ndarray:
+    """Regressions (lead, channel, ...cells), drawn towards their channel's common one by `share`."""
+    over = tuple(range(2, products.ndim))
+    total = squares.sum(axis=over, keepdims=True)
+    common = np.divide(
+        products.sum(axis=over, keepdims=True), total, out=np.zeros_like(total), where=total > 0
+    )
+    drawn = products + share * squares * common
+    return np.divide(drawn, squares * (1 + share), out=np.zeros_like(products), where=squares > 0)
 
 
 def _total(one: np.ndarray, other: np.ndarray | None, pool: bool) -> np.ndarray:

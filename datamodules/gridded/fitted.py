@@ -30,7 +30,7 @@ from datamodules.gridded.windows import Split
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raised whenever what is fitted changes, so that files of older versions are not taken for new ones."""
 
 

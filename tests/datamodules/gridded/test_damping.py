@@ -35,7 +35,7 @@ def test_factors_are_the_regression_over_whole_windows(missing: str) -> None:
         values[np.random.default_rng(0).random(values.shape) < 0.2] = np.nan
     tick = np.arange(STEPS) + 5 * (np.arange(STEPS) >= 100) + 3 * (np.arange(STEPS) >= 404)
     coefficients = fit_climatology(values, BASIS, "mean")
-    found = fit_damping(values, BASIS, coefficients, tick, HISTORY, HORIZON, block=50)
+    found = fit_damping(values, BASIS, coefficients, tick, HISTORY, HORIZON, block=50, shared=0)
     assert found.shape == (HORIZON, *values.shape[1:])
     expected = by_hand(values.astype(np.float64) - coefficients[0], tick)
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -61,9 +61,22 @@ def test_large_maps_share_a_factor_along_each_row(monkeypatch: pytest.MonkeyPatc
     values[:, :, 2, 0] = np.nan
     coefficients = fit_climatology(values, BASIS, "mean")
     monkeypatch.setattr(damping, "POOL_BYTES", 100)
-    found = fit_damping(values, BASIS, coefficients, np.arange(STEPS), HISTORY, HORIZON, block=64)
+    found = fit_damping(values, BASIS, coefficients, np.arange(STEPS), HISTORY, HORIZON, block=64, shared=0)
     assert found.shape == (HORIZON, 2, 4, 1)
     anomaly = values.astype(np.float64) - coefficients[0]
     last, ahead = anomaly[HISTORY - 1 : STEPS - HORIZON], anomaly[HISTORY : STEPS - HORIZON + 1]
     expected = np.nansum(last * ahead, axis=(0, 3)) / np.nansum(last**2, axis=(0, 3))
     np.testing.assert_allclose(found[0, :, :, 0], expected, rtol=1e-5)
+
+
+def test_a_short_record_draws_the_cells_to_their_channels_common_factor() -> None:
+    values = weather(STEPS)
+    coefficients = fit_climatology(values, BASIS, "mean")
+    own, drawn, common = (
+        fit_damping(values, BASIS, coefficients, np.arange(STEPS), HISTORY, HORIZON, shared=shared)
+        for shared in (0.0, STEPS, 1e9)
+    )
+    assert np.ptp(common, axis=(2, 3)).max() < 1e-5
+    between = (drawn - own) / np.where(common == own, 1, common - own)
+    windows = STEPS - HISTORY - HORIZON + 1
+    np.testing.assert_allclose(between, STEPS / (windows + STEPS), atol=0.01)
