@@ -56,10 +56,10 @@ def fit_damping(
         last = departure[base]
         power = last**2
         fixed = bool((seen.any(axis=0) == seen.all(axis=0)).all())
-        shared = _total(power, None, pool) if fixed else None
+        same = _total(power, None, pool) if fixed else None
         for lead in range(1, horizon + 1):
             products[lead - 1] += _total(last, departure[base + lead], pool)
-            squares[lead - 1] += _total(power, seen[base + lead], pool) if shared is None else shared
+            squares[lead - 1] += _total(power, seen[base + lead], pool) if same is None else same
     factor = _shrunk(products, squares, shared / max(int(issued.sum()), 1))
     return np.clip(factor, 0.0, 1.0).astype(np.float32)
 
