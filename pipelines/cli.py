@@ -116,13 +116,14 @@ def _answer(line: CommandLine, argv: Sequence[str], verbs: Mapping[str, Verb]) -
 def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, tuple[str, ...]]:
     """The checked call, and the keys that wait for a value. CallError with every mistake in it."""
     from pipelines.compose import compose
-    from pipelines.find_run import find_run, read_config
+    from pipelines.find_run import find_run, runs_folder
 
     arguments, words, mistakes = _arguments(line, verb)
     base = None
     if "run" in arguments:
-        arguments["run"] = str(find_run(arguments["run"], line.words))
-        base = read_config(Path(arguments["run"]))
+        found = find_run(arguments["run"], runs_folder(line.words))
+        arguments["run"] = str(found.path)
+        base = found.read_config()
     try:
         composed = compose(words, base, data=verb.data and not mistakes and "--cfg" not in line.switches)
     except CallError as error:

@@ -1,46 +1,49 @@
-"""The directory of a run, by its path or by the id of its MLflow run, and the settings that lie there."""
+"""The directory of a run, by its path, its experiment and name, or the id of its MLflow run."""
 
+import difflib
 import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from datamodules.errors import InputError
 from pipelines.rundir import RunDir
 
-MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
+
+def runs_folder(words: Iterable[str]) -> Path:
+    """Where the runs are, by the `paths.runs=` among the words of a call."""
+    return Path(next((word.partition("=")[2] for word in words if word.startswith("paths.runs=")), "runs"))
 
 
-def find_run(named: str, words: Iterable[str] = ()) -> Path:
-    """The run directory that `run=` names. InputError when there is none, with what was looked at.
+def find_run(run: str, runs: Path) -> RunDir:
+    """The run that `run` names: a directory, `experiment/name` under `runs`, or an MLflow run id.
 
-    `words` are the settings of the call: an MLflow id is looked for in the `paths.runs` that they give.
+    InputError when there is none; it names the nearest.
     """
-    path = Path(named).expanduser()
-    if (path / "config.yaml").is_file():
-        return path
-    if not MLFLOW_ID.fullmatch(named):
-        reason = "it holds no config.yaml" if path.is_dir() else "there is no such folder"
-        raise InputError(f"run={named}: {reason}; give runs/<experiment>/<name>, or the id of an MLflow run")
-    runs = Path(next((word.partition("=")[2] for word in words if word.startswith("paths.runs=")), "runs"))
-    for provenance in sorted(runs.glob("*/*/provenance.json")):
-        if _mlflow_id(provenance) == named:
-            return provenance.parent
+    for candidate in (Path(run).expanduser(), runs / run):
+        if (candidate / "config.yaml").is_file():
+            return RunDir(candidate.absolute())
+    known = sorted(path.parent for path in runs.glob("*/*/config.yaml"))
+    if re.fullmatch(r"[0-9a-f]{32}", run):
+        for folder in known:
+            if _run_id(folder / "provenance.json") == run:
+                return RunDir(folder.absolute())
+        raise InputError(
+            f"run={run}: no run directory under {runs} has this MLflow run id; give the directory, "
+            "or set paths.runs="
+        )
+    names = [str(folder.relative_to(runs)) for folder in known]
+    near = difflib.get_close_matches(run, [*names, *(str(folder) for folder in known)], n=1, cutoff=0.4)
+    hint = f"did you mean run={near[0]}?" if near else f"runs are looked for in {runs} (paths.runs)"
     raise InputError(
-        f"run={named}: no run directory below {runs.resolve()} has this MLflow id; set paths.runs="
+        f"run={run}: not a run directory (it has no config.yaml) and not an MLflow run id; {hint}"
     )
 
 
-def _mlflow_id(provenance: Path) -> str | None:
-    """The id of the MLflow run that a provenance file names; None when it names none or is broken."""
+def _run_id(provenance: Path) -> str | None:
     try:
         found = json.loads(provenance.read_text(encoding="utf-8"))
-        return str(found["mlflow"]["run_id"])
+        run_id = found["mlflow"]["run_id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def read_config(run: Path) -> dict[str, Any]:
-    """The settings of the run. InputError when its config.yaml cannot be read."""
-    return RunDir(run).read_config()
+    return run_id if isinstance(run_id, str) else None

@@ -1,11 +1,10 @@
 """From settings to windows: sources present, packed, split, and everything fitted on the training split."""
 
-import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from datamodules.errors import InputError
 from datamodules.gridded.datamodule import GriddedDataModule
 from datamodules.gridded.fitted import Fitted, load_or_fit
 from datamodules.gridded.linear import LinearOptions, load_or_fit_linear
@@ -52,6 +51,7 @@ def packed(options: GriddedOptions, stores: Path) -> Store:
 def open_data(options: GriddedOptions, stores: Path, task: ForecastOptions) -> ForecastData:
     """Everything that training and evaluation read; of several ranks one packs and fits, the others wait."""
     store = packed(options, stores)
+    _refuse_equal_targets(options, store)
     window = task.history + task.horizon
     splits = split_ranges(store.time, options.split, window, store.calendar, store.tick)
     require_windows(splits, store.tick, task.history, task.horizon)
@@ -62,7 +62,12 @@ def open_data(options: GriddedOptions, stores: Path, task: ForecastOptions) -> F
     return ForecastData(store, splits, load_or_fit_linear(store, fitted, linear))
 
 
-def data_digest(data: ForecastData) -> str:
-    """One digest of the store and of how it is split and fitted, sha256 hex."""
-    parts = [data.store.digest, data.fitted.digest]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def _refuse_equal_targets(options: GriddedOptions, store: Store) -> None:
+    """Return when no series that is to be forecast is called like a map: their scores would share a name."""
+    if store.series is None or options.series is None or not options.series.target:
+        return
+    if twice := sorted(set(store.series.names) & set(store.names)):
+        raise InputError(
+            f"data.series.target: {', '.join(twice)} is the name of a series in {options.series.path} and of "
+            "a map; rename it in the series' file, or leave it out with data.series.columns"
+        )

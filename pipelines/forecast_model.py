@@ -1,6 +1,7 @@
 """From settings, data and checkpoint to a forecasting module; and what of it a run directory keeps."""
 
 import logging
+import struct
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_WINDOWS = 512
 """Training windows, evenly spread, that tell how far the truth departs from the prior."""
+UNREADABLE = (RuntimeError, LookupError, EOFError, OSError, ValueError, TypeError, AttributeError)
+"""What reading a file that is no checkpoint of the model raises, besides an unpickler's own errors."""
 
 
 def domain_of(store: Store, horizon: int) -> Domain:
@@ -93,7 +96,7 @@ def load_weights(module: ForecastingModule, checkpoint: Path) -> ForecastingModu
     try:
         found: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         module.load_state_dict(found["state_dict"])
-    except (RuntimeError, KeyError, EOFError, OSError, ValueError, UnpicklingError) as error:
+    except (*UNREADABLE, struct.error, UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{checkpoint}: not a checkpoint of this model ({reason}). It is cut, or comes from elsewhere "

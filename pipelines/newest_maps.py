@@ -11,7 +11,7 @@ from datamodules.gridded.clock import clock_features, dates
 from datamodules.gridded.fitted import Fitted
 from datamodules.gridded.grid import Grid
 from datamodules.gridded.options import GriddedOptions
-from datamodules.gridded.series import read_series
+from datamodules.gridded.series import series_at
 from datamodules.gridded.source import GriddedSource, open_source
 from datamodules.gridded.store import Store
 from pipelines.forecast_coordinates import valid_times
@@ -167,12 +167,11 @@ def _batch(
     whole[: len(maps)] = maps
     series = np.full((len(clock), 0), np.nan, np.float32)
     if trained.series is not None and options.series is not None:
-        found, told = read_series(options.series, times, trained.step, trained.calendar)
+        names = trained.series.names
+        found, told = series_at(options.series, names, times, trained.step, trained.calendar)
         warnings.extend(told)
-        series = np.full((len(clock), len(trained.series.names)), np.nan, np.float32)
-        for position, name in enumerate(trained.series.names):
-            if name in found.names:
-                series[: len(times), position] = found.values[:, found.names.index(name)]
+        series = np.full((len(clock), len(names)), np.nan, np.float32)
+        series[: len(times)] = found
     return MapBatch(
         maps=torch.from_numpy(whole)[None],
         basis=torch.from_numpy(fitted.basis(clock))[None],

@@ -1,6 +1,5 @@
 """The run directory: fixed names, files published whole, and one launcher at a time."""
 
-import difflib
 import fnmatch
 import hashlib
 import json
@@ -255,37 +254,3 @@ def _compare(run: RunDir, config: dict[str, Any]) -> tuple[State, tuple[Change, 
     for item in changes:
         log.info("the run goes on with a changed setting: %s", item)
     return state, tuple(changes)
-
-
-def find_run(run: str, runs: Path) -> RunDir:
-    """The run that `run` names: a directory, `experiment/name` under `runs`, or an MLflow run id.
-
-    InputError when there is none; it names the nearest.
-    """
-    for candidate in (Path(run), runs / run):
-        if (candidate / "config.yaml").is_file():
-            return RunDir(candidate.absolute())
-    known = sorted(path.parent for path in runs.glob("*/*/config.yaml"))
-    if re.fullmatch(r"[0-9a-f]{32}", run):
-        for folder in known:
-            if _run_id(folder / "provenance.json") == run:
-                return RunDir(folder.absolute())
-        raise InputError(
-            f"run={run}: no run directory under {runs} has this MLflow run id; give the directory, "
-            "or set paths.runs="
-        )
-    names = [str(folder.relative_to(runs)) for folder in known]
-    near = difflib.get_close_matches(run, [*names, *(str(folder) for folder in known)], n=1, cutoff=0.4)
-    hint = f"did you mean run={near[0]}?" if near else f"runs are looked for in {runs} (paths.runs)"
-    raise InputError(
-        f"run={run}: not a run directory (it has no config.yaml) and not an MLflow run id; {hint}"
-    )
-
-
-def _run_id(provenance: Path) -> str | None:
-    try:
-        found = json.loads(provenance.read_text(encoding="utf-8"))
-        run_id = found["mlflow"]["run_id"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return run_id if isinstance(run_id, str) else None

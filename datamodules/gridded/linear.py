@@ -2,7 +2,8 @@
 
 The state of the atmosphere at one step is reduced to its leading principal components (area-weighted,
 each channel in units of its anomaly's deviation) and the station series beside it; the states of the last
-`lags` steps forecast the state at each lead by ridge regression (Hoerl and Kennard 1970, eq. 2.1). What the
+`lags` steps forecast the state at each lead by ridge regression (Hoerl and Kennard 1970, eq. 2.1) of what
+damped persistence leaves over, so that a heavy penalty means damped persistence, not the climatology. What the
 components leave out decays by itself, one factor for each lead and channel. The penalty of each lead is the
 one that forecasts held-out blocks of the training range best.
 
@@ -25,9 +26,9 @@ from datamodules.gridded.windows import fold_of, split_starts
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the fit changes, so that older files are not taken for new ones."""
-PENALTIES = np.array([1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0])
+PENALTIES = np.array([1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0])
 """Ridge penalties tried, for predictors of unit variance."""
 PATTERN_BYTES = 1 << 30
 SAMPLE_BYTES = 1 << 29
@@ -105,7 +106,7 @@ class _Anomalies:
 def fit_linear(store: Store, fitted: Fitted, options: LinearOptions) -> LinearFit:
     """The linear model of each cross-fitting block and of the whole training range.
 
-    Errors: none of its own; with too few windows the penalties make it the climatology.
+    Errors: none of its own; with too few windows the penalties make it damped persistence.
     """
     source = _Anomalies(store, fitted)
     starts = split_starts(fitted.train, store.tick, fitted.history, fitted.horizon) - fitted.train.first
@@ -157,9 +158,28 @@ class _Model:
         self.patterns, self.scale = _principal(source, used, components)
         self.state, self.decay = self._read_states(source, last)
         inputs, targets = self._pairs(starts)
-        gram, cross = inputs.T @ inputs, inputs.T @ targets
+        fading = self._fading(inputs, targets)
+        gram, cross = inputs.T @ inputs, inputs.T @ (targets - inputs @ fading)
         eye = np.eye(len(gram))
-        self.weights = np.stack([np.linalg.solve(gram + penalty * eye, cross) for penalty in PENALTIES])
+        self.weights = np.stack(
+            [fading + np.linalg.solve(gram + penalty * eye, cross) for penalty in PENALTIES]
+        )
+
+    def _fading(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Weights (lag x state, horizon x state) of damped persistence, one factor a lead for all states."""
+        size = self.state.shape[1]
+        power = self._power(size)
+        now, ahead = inputs[:, :size], targets.reshape(len(targets), self.horizon, size)
+        factor = np.einsum("ws,wls,s->l", now, ahead, power) / max((now**2 @ power).sum(), 1e-12)
+        weights = np.zeros((inputs.shape[1], self.horizon, size))
+        weights[np.arange(size), :, np.arange(size)] = factor
+        return weights.reshape(inputs.shape[1], -1)
+
+    def _power(self, size: int) -> np.ndarray:
+        """How much each state counts, (state,): the variance of a component, their mean for a series."""
+        power = np.full(size, (self.scale**2).mean())
+        power[: len(self.scale)] = self.scale**2
+        return power
 
     def _read_states(self, source: _Anomalies, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """States (time, state) of all steps of the range, and decay (horizon, channel) over `last` steps."""
@@ -192,7 +212,7 @@ class _Model:
         """Squared errors of held-out windows, summed over the components' variance: (penalty, horizon)."""
         inputs, targets = self._pairs(starts)
         size = self.state.shape[1]
-        scale = np.concatenate([self.scale, np.full(size - len(self.scale), self.scale.mean())])
+        scale = np.sqrt(self._power(size))
         found = []
         for weights in self.weights:
             miss = (inputs @ weights - targets).reshape(len(starts), self.horizon, size) * scale

@@ -9,7 +9,7 @@ Alignment never lets a value of the future reach an earlier map, and never fills
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,6 +99,33 @@ def read_series(
     units = tuple(options.units.get(name, unit) for name, unit in zip(names, units, strict=True))
     kept = values[:, ~empty].astype(np.float32)
     return Series(names, units, kept, table.lat[~empty], table.lon[~empty]), warnings
+
+
+def series_at(
+    options: SeriesOptions, names: Sequence[str], time: np.ndarray, step: Step, calendar: str
+) -> tuple[np.ndarray, list[str]]:
+    """The series `names` at `time`, float32 (time, series), NaN where the file has no value; and warnings.
+
+    For a forecast: a station that is silent just now is missing, not a mistake. InputError: as `read_series`,
+    and a series that the file lacks.
+    """
+    table = _cleaned(_read_table(options, calendar), options)
+    for name in names:
+        if name not in table.names:
+            raise absent(options.path, "the series", name, table.names)
+    columns = [table.names.index(name) for name in names]
+    values = _on_clock(options.path, table, time, step, calendar)[:, columns]
+    silent = np.isnan(values).all(axis=0)
+    if silent.all() and (table.time[-1] < time[0] or time[-1] < table.time[0]):
+        raise InputError(
+            f"{options.path} {_no_common(table, time, calendar)}; give data.series.path a series of the same "
+            "time"
+        )
+    warnings = list(table.warnings)
+    if silent.any():
+        lost = ", ".join(name for name, none in zip(names, silent, strict=True) if none)
+        warnings.append(f"{options.path}: {lost}: no value at the times that the forecast reads; missing")
+    return values.astype(np.float32), warnings
 
 
 def fingerprint(path: str) -> str:

@@ -1,6 +1,6 @@
 """The registry of encoders, and the head that makes a vector of a map of features."""
 
-from torch import Tensor, nn
+from torch import Tensor, nn, zeros
 from torch.nn import functional
 
 from lightning_modules.encoders.plain import PlainEncoder
@@ -36,14 +36,35 @@ def build_encoder(
 
 
 class FlattenHead(nn.Module):
-    """Pool -> flatten -> fully connected -> ReLU: one vector for each map of features."""
+    """Pool -> flatten -> fully connected -> ReLU: one vector for each map of features.
+
+    size: (lat, lon) of the features. The pooling is `adaptive_avg_pool2d`, whose gradient is not
+    deterministic on a GPU, as two matrix products, whose gradient is.
+    """
+
+    rows: Tensor
+    columns: Tensor
 
     def __init__(self, channels: int, size: tuple[int, int], width: int) -> None:
         super().__init__()
-        self.size = (min(size[0], FLAT_SIZE[0]), min(size[1], FLAT_SIZE[1]))
-        self.connect = nn.Linear(channels * self.size[0] * self.size[1], width)
+        small = (min(size[0], FLAT_SIZE[0]), min(size[1], FLAT_SIZE[1]))
+        self.register_buffer("rows", means_of_bins(size[0], small[0]), persistent=False)
+        self.register_buffer("columns", means_of_bins(size[1], small[1]).T, persistent=False)
+        self.connect = nn.Linear(channels * small[0] * small[1], width)
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, feature, lat, lon) -> (batch, width)."""
-        pooled = functional.adaptive_avg_pool2d(features, self.size)
+        pooled = self.rows @ features @ self.columns
         return functional.relu(self.connect(pooled.flatten(1)))
+
+
+def means_of_bins(cells: int, bins: int) -> Tensor:
+    """The matrix (bin, cell) that averages `cells` in `bins` of nearly equal width, which may overlap by one.
+
+    Bin i is cells floor(i cells / bins) to ceil((i + 1) cells / bins) - 1.
+    """
+    means = zeros(bins, cells)
+    for one in range(bins):
+        first, stop = one * cells // bins, -(-(one + 1) * cells // bins)
+        means[one, first:stop] = 1 / (stop - first)
+    return means

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from datamodules.errors import InputError
 from pipelines import provenance
+from pipelines.find_run import find_run
 from pipelines.redact import without_secrets
-from pipelines.rundir import RunDir, find_run
+from pipelines.rundir import RunDir
 from pipelines.tracking.journal import JOURNAL, Journal, Record, first_start, read
 from pipelines.tracking.sender import Destination, Outbox, sender_lock
 

@@ -7,7 +7,7 @@ import pytest
 
 from datamodules.errors import InputError
 from pipelines.compose import compose, group_choices, to_yaml
-from pipelines.find_run import find_run
+from pipelines.find_run import find_run, runs_folder
 from pipelines.mistakes import CallError, Mistake
 
 
@@ -116,11 +116,10 @@ def test_a_run_is_found_by_its_folder_or_its_mlflow_id(tmp_path: Path) -> None:
     (run / "config.yaml").write_text(to_yaml(compose(["experiment=ersst"]).config))
     identity = "0123456789abcdef" * 2
     (run / "provenance.json").write_text(f'{{"mlflow": {{"run_id": "{identity}"}}}}')
-    assert find_run(str(run)) == run
-    assert find_run(identity, [f"paths.runs={tmp_path / 'runs'}"]) == run
-    with pytest.raises(InputError, match="no run directory below"):
-        find_run("f" * 32, [f"paths.runs={tmp_path / 'runs'}"])
-    with pytest.raises(InputError, match="no such folder"):
-        find_run(str(tmp_path / "absent"))
-    with pytest.raises(InputError, match=r"no config\.yaml"):
-        find_run(str(tmp_path))
+    runs = runs_folder(["seed=1", f"paths.runs={tmp_path / 'runs'}"])
+    assert find_run(str(run), runs).path == run
+    assert find_run(identity, runs).path == run
+    assert runs_folder([]) == Path("runs")
+    for absent in ("f" * 32, str(tmp_path / "absent"), str(tmp_path)):
+        with pytest.raises(InputError, match="no run directory|not a run directory"):
+            find_run(absent, runs)

@@ -60,10 +60,13 @@ def test_another_checkpoint_is_judged_without_touching_the_run(copied: Path, tmp
 
 
 def test_what_cannot_be_judged_is_refused(trained: Trained, tmp_path: Path) -> None:
+    text = tmp_path / "text.ckpt"
+    text.write_text("root:x:0:0\n" * 50)
     for words, told in (
         (["run=nowhere"], "there is no such folder"),
         ([f"run={tmp_path}"], "no config.yaml"),
         ([f"run={trained.run.path}", "checkpoint=nowhere.ckpt"], "no such checkpoint"),
+        ([f"run={trained.run.path}", f"checkpoint={text}"], "not a checkpoint of this model"),
         ([f"run={trained.run.path}", "model=lstm"], "not a checkpoint of this model"),
     ):
         status, _, said = answer("evaluate", *words)

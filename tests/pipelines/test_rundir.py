@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from datamodules.errors import InputError
+from pipelines.find_run import find_run
 from pipelines.locking import Lock
-from pipelines.rundir import RunDir, default_name, find_run, open_run, write_json, write_text
+from pipelines.rundir import RunDir, default_name, open_run, write_json, write_text
 
 CONFIG: dict[str, Any] = {
     "seed": 0,

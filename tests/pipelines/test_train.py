@@ -186,6 +186,16 @@ def test_a_station_series_with_gaps_is_read_and_forecast(tmp_path: Path) -> None
         assert f"reference/climatology/rmse/{name}/6h" in found
 
 
+def test_a_series_to_forecast_that_is_called_like_a_map_is_refused_before_training(folder: Path) -> None:
+    csv_file = write_series(folder / "stations.csv", steps_of(300))
+    csv_file.write_text(csv_file.read_text().replace("hill", "air"))
+    series = (f"data.series.path={csv_file}", "data.series.target=true")
+    status, _, said = answer("train", *untracked(folder, *series))
+    assert status == 2
+    assert "data.series.target: air is the name of a series" in said
+    assert not (folder / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("bound", "steps"), [("trainer.max_steps=3", 3), ("trainer.max_minutes=1e-5", 1)], ids=["steps", "time"]
 )

@@ -10,7 +10,7 @@ import xarray as xr
 from datamodules.errors import InputError
 from datamodules.gridded.describe import Step
 from datamodules.gridded.options import SeriesOptions
-from datamodules.gridded.series import Series, fingerprint, read_series
+from datamodules.gridded.series import Series, fingerprint, read_series, series_at
 
 HOUR, DAY = 3600, 86400
 NAN = float("nan")
@@ -274,3 +274,16 @@ def test_the_five_cities_of_xclim_are_read(real_data: Path) -> None:
     column = series.names.index("Victoria_tas")
     np.testing.assert_array_equal(series.values[:, column], truth)
     assert (series.lat[column], series.units[column]) == (lat, "K")
+
+
+def test_for_a_forecast_a_station_that_is_silent_is_missing_and_not_a_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, WIDE + "2001-01-02T00:00,,5\n2001-01-02T06:00,,\n")
+    options = SeriesOptions(path=str(path), units={"halifax": "m"})
+    names, now = ("victoria", "halifax"), six_hourly(6)[4:]
+    values, warnings = series_at(options, names, now, SIX_HOURS, "standard")
+    np.testing.assert_array_equal(values, [[5, NAN], [NAN, NAN]])
+    assert any("halifax: no value at the times that the forecast reads" in text for text in warnings)
+    with pytest.raises(InputError, match="shares no time with the maps"):
+        series_at(options, names, now + 30 * DAY, SIX_HOURS, "standard")
+    with pytest.raises(InputError, match="'halifx' is not there; did you mean 'halifax'"):
+        series_at(options, ("halifx",), now, SIX_HOURS, "standard")
