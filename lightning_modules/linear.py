@@ -34,10 +34,12 @@ class LinearModel(nn.Module):
     def forward(self, maps: Tensor, series: Tensor, fold: Tensor) -> tuple[Tensor, Tensor]:
         """Anomalies (batch, horizon, channel, lat, lon) and (batch, horizon, series), in deviations.
 
-        maps:   (batch, history, channel, lat, lon) anomalies in deviations, 0 where missing
+        maps:   (batch, history, channel, lat, lon) anomalies in deviations, NaN where missing: there the last
+                one that was seen counts
         series: (batch, history, series), likewise
         fold:   (batch,) block of each window; -1 takes the model of the whole training range
         """
+        maps, series = filled(maps), filled(series)
         with torch.autocast(maps.device.type, enabled=False):
             return self._by_block(maps, series, torch.where(fold < 0, len(self.weights) - 1, fold))
 
@@ -66,3 +68,12 @@ class LinearModel(nn.Module):
         found = inner.view(batch, self.horizon, *maps.shape[2:])
         found = found + self.decay[model][None, :, :, None, None] * rest[:, None]
         return found, ahead[..., ahead.shape[2] - width :]
+
+
+def filled(history: Tensor) -> Tensor:
+    """(batch, history, ...) with each missing value replaced by the last seen; 0 before the first."""
+    last, found = torch.zeros_like(history[:, 0]), []
+    for step in history.unbind(1):
+        last = torch.where(torch.isfinite(step), step, last)
+        found.append(last)
+    return torch.stack(found, dim=1)

@@ -38,8 +38,7 @@ class Priors(nn.Module):
         found = {}
         for name in names:
             if name == "linear":
-                recent = torch.nan_to_num(seen.maps[:, :history]), torch.nan_to_num(seen.series[:, :history])
-                found[name] = self.linear(*recent, batch.fold)
+                found[name] = self.linear(seen.maps[:, :history], seen.series[:, :history], batch.fold)
                 continue
             ahead, series_ahead = seen.climatology[:, history:], seen.series_climatology[:, history:]
             maps = self.on_maps[name](batch.maps[:, :history], seen.climatology, batch.fold)

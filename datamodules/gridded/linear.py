@@ -3,9 +3,10 @@
 The state of the atmosphere at one step is reduced to its leading principal components (area-weighted,
 each channel in units of its anomaly's deviation) and the station series beside it; the states of the last
 `lags` steps forecast the state at each lead by ridge regression (Hoerl and Kennard 1970, eq. 2.1) of what
-damped persistence leaves over, so that a heavy penalty means damped persistence, not the climatology. What the
-components leave out decays by itself, one factor for each lead and channel. The penalty of each lead is the
-one that forecasts held-out blocks of the training range best.
+damped persistence leaves over, so that a heavy penalty means damped persistence, not the climatology. What
+the components leave out decays by itself, one factor for each lead and channel. The penalty of each lead is
+the one that forecasts held-out blocks of the training range best. A missing value is taken to be the last one
+that was seen in the window, a missing target says nothing.
 
 One model is fitted on the whole training range, for validation, test and use; and one for each block of the
 training windows, on the other blocks alone, so that a network trained on this prior never sees a prior that
@@ -26,7 +27,7 @@ from datamodules.gridded.windows import fold_of, split_starts
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the fit changes, so that older files are not taken for new ones."""
 PENALTIES = np.array([1.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0])
 """Ridge penalties tried, for predictors of unit variance."""
@@ -73,7 +74,10 @@ class LinearFit:
 
 
 class _Anomalies:
-    """Scaled anomalies of the training range, read in blocks: (time, cell) of all channels, 0 if missing."""
+    """Scaled anomalies of the training range, read in blocks: (time, cell) of all channels.
+
+    A missing one is the last that was seen in `history` steps, 0 where there is none.
+    """
 
     def __init__(self, store: Store, fitted: Fitted) -> None:
         self.store, self.fitted = store, fitted
@@ -88,19 +92,25 @@ class _Anomalies:
 
     def read(self, steps: slice | np.ndarray) -> np.ndarray:
         """Anomalies / deviation x sqrt(area) at `steps` of the range, float64 (time, cell)."""
+        earlier = 0
+        if isinstance(steps, slice):
+            earlier = min(self.fitted.history, steps.start)
+            steps = slice(steps.start - earlier, steps.stop)
         index = np.arange(self.count)[steps] + self.first
         found = anomalies(self.store.values[index], self.basis[steps], self.fitted.coefficients)
         found /= self.fitted.anomaly_std[:, None, None]
-        return np.where(np.isfinite(found), found, 0.0).reshape(len(index), -1) * self.root
+        if isinstance(steps, slice):
+            found = _filled(found, self.fitted.history)[earlier:]
+        return np.nan_to_num(found).reshape(len(found), -1) * self.root
 
-    def series(self) -> np.ndarray:
-        """Scaled anomalies of the series, float64 (time, series), 0 if missing."""
+    def series(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scaled anomalies of the series, float64 (time, series), and where they were seen."""
         if self.store.series is None:
-            return np.zeros((self.count, 0))
+            return np.zeros((self.count, 0)), np.ones((self.count, 0), dtype=bool)
         values = self.store.series.values[self.first : self.first + self.count]
         found = anomalies(values, self.basis, self.fitted.series_coefficients)
         found /= self.fitted.series_anomaly_std
-        return np.where(np.isfinite(found), found, 0.0)
+        return np.nan_to_num(_filled(found, self.fitted.history)), np.isfinite(found)
 
 
 def fit_linear(store: Store, fitted: Fitted, options: LinearOptions) -> LinearFit:
@@ -146,6 +156,16 @@ def fit_linear(store: Store, fitted: Fitted, options: LinearOptions) -> LinearFi
     )
 
 
+def _filled(values: np.ndarray, most: int) -> np.ndarray:
+    """`values` (time, ...), each missing one replaced by the last seen, at most `most` steps before."""
+    if np.isfinite(values).all():
+        return values
+    steps = np.arange(len(values)).reshape(-1, *(1,) * (values.ndim - 1))
+    seen = np.maximum.accumulate(np.where(np.isfinite(values), steps, -1), axis=0)
+    found = np.take_along_axis(values, np.maximum(seen, 0), axis=0)
+    return np.where((seen >= 0) & (steps - seen <= most), found, np.nan)
+
+
 class _Model:
     """Patterns, ridge weights for every penalty, and decay, from the windows that begin at `starts`."""
 
@@ -157,8 +177,12 @@ class _Model:
         used = np.unique((starts[:, None] + np.arange(history + horizon)).ravel())
         self.patterns, self.scale = _principal(source, used, components)
         self.state, self.decay = self._read_states(source, last)
+        beside, seen = source.series()
+        self.state = np.concatenate([self.state, beside], axis=1)
+        self.seen = np.concatenate([np.ones((len(seen), len(self.scale)), dtype=bool), seen], axis=1)
         inputs, targets = self._pairs(starts)
         fading = self._fading(inputs, targets)
+        targets = np.where(np.isfinite(targets), targets, inputs @ fading)
         gram, cross = inputs.T @ inputs, inputs.T @ (targets - inputs @ fading)
         eye = np.eye(len(gram))
         self.weights = np.stack(
@@ -166,13 +190,19 @@ class _Model:
         )
 
     def _fading(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Weights (lag x state, horizon x state) of damped persistence, one factor a lead for all states."""
-        size = self.state.shape[1]
-        power = self._power(size)
-        now, ahead = inputs[:, :size], targets.reshape(len(targets), self.horizon, size)
-        factor = np.einsum("ws,wls,s->l", now, ahead, power) / max((now**2 @ power).sum(), 1e-12)
+        """Weights (lag x state, horizon x state) of damped persistence, by lead.
+
+        The components share a factor, by their variance; each series has its own.
+        """
+        size, components = self.state.shape[1], len(self.scale)
+        now, ahead = inputs[:, None, :size], targets.reshape(len(targets), self.horizon, size)
+        product = np.nansum(now * ahead, axis=0)
+        power = (now**2 * np.isfinite(ahead)).sum(axis=0)
+        for sums in (product, power):
+            sums[:, :components] = (sums[:, :components] @ self.scale**2)[:, None]
+        factor = np.divide(product, power, out=np.zeros_like(product), where=power > 0)
         weights = np.zeros((inputs.shape[1], self.horizon, size))
-        weights[np.arange(size), :, np.arange(size)] = factor
+        weights[np.arange(size), :, np.arange(size)] = factor.T
         return weights.reshape(inputs.shape[1], -1)
 
     def _power(self, size: int) -> np.ndarray:
@@ -199,13 +229,14 @@ class _Model:
             for lead in range(1, self.horizon + 1):
                 product[lead - 1] += np.einsum("tcx,tcx->c", rest[base], rest[base + lead])
                 power[lead - 1] += np.einsum("tcx,tcx->c", rest[base], rest[base])
-        return np.concatenate([state, source.series()], axis=1), np.clip(product / power, 0.0, 1.0)
+        return state, np.clip(product / power, 0.0, 1.0)
 
     def _pairs(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Predictors (window, lag x state) and targets (window, horizon x state)."""
+        """Predictors (window, lag x state) and targets (window, horizon x state), NaN where missing."""
         last = starts + self.history - 1
+        truth = np.where(self.seen, self.state, np.nan)
         inputs = [self.state[last - lag] for lag in range(self.lags)]
-        targets = [self.state[last + lead] for lead in range(1, self.horizon + 1)]
+        targets = [truth[last + lead] for lead in range(1, self.horizon + 1)]
         return np.concatenate(inputs, axis=1), np.concatenate(targets, axis=1)
 
     def errors(self, starts: np.ndarray) -> np.ndarray:
@@ -216,7 +247,7 @@ class _Model:
         found = []
         for weights in self.weights:
             miss = (inputs @ weights - targets).reshape(len(starts), self.horizon, size) * scale
-            found.append((miss**2).sum(axis=(0, 2)))
+            found.append(np.nansum(miss**2, axis=(0, 2)))
         return np.stack(found)
 
     def chosen(self, best: np.ndarray) -> np.ndarray:

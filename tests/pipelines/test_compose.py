@@ -121,5 +121,5 @@ def test_a_run_is_found_by_its_folder_or_its_mlflow_id(tmp_path: Path) -> None:
     assert find_run(identity, runs).path == run
     assert runs_folder([]) == Path("runs")
     for absent in ("f" * 32, str(tmp_path / "absent"), str(tmp_path)):
-        with pytest.raises(InputError, match="no run directory|not a run directory"):
+        with pytest.raises(InputError, match=r"no run directory|not a run directory"):
             find_run(absent, runs)

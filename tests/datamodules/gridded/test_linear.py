@@ -110,3 +110,25 @@ def test_departures_are_measured_on_training_windows(tmp_path: Path) -> None:
     batches = [data[list(range(at, min(at + 64, len(data))))] for at in range(0, len(data), 64)]
     sizes = departure_size(fitted.arrays, "linear", store.grid.cell_area, HISTORY, batches)
     np.testing.assert_allclose(sizes["departure"], expected, rtol=1e-4)
+
+
+def test_a_station_that_is_often_silent_is_forecast_no_worse_than_by_persistence(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    walk = np.zeros(600)
+    for now in range(1, 600):
+        walk[now] = 0.98 * walk[now - 1] + 0.2 * rng.normal()
+    heard = walk.copy()
+    heard[rng.random(600) < 0.15] = np.nan
+    store = make_store(tmp_path / "store", waves(600), series=heard[:, None])
+    fitted = fit(store)
+    starts = np.arange(420, 590)
+    index = starts[:, None] + np.arange(HISTORY)
+    mean, deviation = fitted.series_coefficients[0, 0], fitted.series_anomaly_std[0]
+    anomaly = (torch.tensor(heard[index], dtype=torch.float32)[..., None] - mean) / deviation
+    maps = torch.zeros(len(starts), HISTORY, 1, 4, 12)
+    _, found = LinearModel(fitted.arrays)(maps, anomaly, torch.full((len(starts),), -1))
+    forecast_series = found[..., 0].numpy() * deviation + mean
+    truth = walk[starts[:, None] + HISTORY + np.arange(HORIZON)]
+    last = np.array([row[np.isfinite(row)][-1] if np.isfinite(row).any() else mean for row in heard[index]])
+    error, persistence = (np.sqrt(((f - truth) ** 2).mean(axis=0)) for f in (forecast_series, last[:, None]))
+    assert (error < 1.1 * persistence).all()
