@@ -133,7 +133,7 @@ class MovingAverage(WeightAveraging):
 
     def __init__(self, decay: float) -> None:
         def average(kept: Tensor, current: Tensor, count: Tensor) -> Tensor:
-            now = torch.clamp((1 + count) / (10 + count), max=decay)
+            now = torch.clamp((1 + count) / (4 + count), max=decay)
             return kept + (1 - now) * (current - kept)
 
         super().__init__(use_buffers=False, avg_fn=average)
