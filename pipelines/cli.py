@@ -166,7 +166,7 @@ def _work(call: Call, verb: Verb, debug: bool) -> int:
 
     gc.enable()
     set_up_logging(debug)
-    if verb.data and call.run is None:
+    if verb.sources and call.run is None:
         from pipelines.sources import require_sources
 
         require_sources(call.settings.data)

@@ -21,6 +21,7 @@ class Verb:
 
     takes:  the arguments it reads.      needs: those that must be given.      example: a call that works.
     data:   whether the settings must say which data (a verb that reads none runs without).
+    sources: whether it reads the source files, so that a wrong path is told before anything slow is imported.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Verb:
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     data: bool = True
+    sources: bool = False
 
 
 VERBS = {
@@ -36,12 +38,14 @@ VERBS = {
         target="pipelines.prepare:prepare",
         summary="Packs the source files into a store, once, and tells what it found.",
         example="skyreel prepare data=netcdf data.path=my_files/",
+        sources=True,
     ),
     "train": Verb(
         target="pipelines.train:train",
         summary="Trains a forecaster, judges it on the test split, and fills a run directory.",
         example="skyreel train experiment=sample_weather run.name=first trainer.max_minutes=5",
         takes=("run",),
+        sources=True,
     ),
     "evaluate": Verb(
         target="pipelines.evaluate:evaluate",

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -141,7 +142,13 @@ def start(*argv: str, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_ctrl_c,
     )
+
+
+def _hear_ctrl_c() -> None:
+    """A shell that runs tests in the background has its children ignore Ctrl-C; a person's does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def mlflow_runs(folder: Path, experiment: str = "tiny") -> tuple[Any, list[Any]]:

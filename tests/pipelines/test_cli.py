@@ -169,7 +169,7 @@ def test_arguments_of_other_verbs_and_missing_ones_are_told_together() -> None:
 def test_a_run_that_is_absent_is_a_mistake(tmp_path: Path) -> None:
     done = skyreel("evaluate", f"run={tmp_path / 'absent'}")
     assert done.returncode == 2
-    assert "no such folder" in done.stderr
+    assert "not a run directory" in done.stderr
 
 
 @pytest.mark.parametrize(

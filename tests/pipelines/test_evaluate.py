@@ -63,7 +63,7 @@ def test_what_cannot_be_judged_is_refused(trained: Trained, tmp_path: Path) -> N
     text = tmp_path / "text.ckpt"
     text.write_text("root:x:0:0\n" * 50)
     for words, told in (
-        (["run=nowhere"], "there is no such folder"),
+        (["run=nowhere"], "not a run directory"),
         ([f"run={tmp_path}"], "no config.yaml"),
         ([f"run={trained.run.path}", "checkpoint=nowhere.ckpt"], "no such checkpoint"),
         ([f"run={trained.run.path}", f"checkpoint={text}"], "not a checkpoint of this model"),
