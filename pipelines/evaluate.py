@@ -137,8 +137,9 @@ def _publish(
         logger.log_metrics(
             {f"by_lead/{who}/{row.metric}/{row.variable}": row.value}, step=round(row.lead_hours)
         )
-    for path in (run.metrics, run.skill):
-        logger.log_artifact(path)
+    # Not metrics.json: its figures are the metrics above, and a script that looks for the file below
+    # paths.runs should find the run directory, not a copy among MLflow's artifacts.
+    logger.log_artifact(run.skill)
     for picture in pictures:
         logger.log_artifact(picture, "plots")
     logger.log_table("skill", ("variable", "lead_hours", "metric", "model", "value"), rows)

@@ -103,7 +103,7 @@ def test_mlflow_has_one_finished_run_with_everything(trained: Trained) -> None:
     assert run.data.metrics["test/rmse/air/6h"] == trained.result["metrics"]["test/rmse/air/6h"]
     assert len(client.get_metric_history(run.info.run_id, "validation/loss")) == 2
     kept = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert kept >= {"config.yaml", "metrics.json", "skill.csv", "provenance.json", "plots", "tables"}
+    assert kept >= {"config.yaml", "skill.csv", "provenance.json", "plots", "tables"}
     checkpoints = [item.path for item in client.list_artifacts(run.info.run_id, "checkpoints")]
     assert checkpoints == ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
     contexts = {tag.value for item in run.inputs.dataset_inputs for tag in item.tags}
