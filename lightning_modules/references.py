@@ -4,6 +4,7 @@ They are judged on the same windows and mask as the model, and the model may pre
 of them. All of them work on maps (..., channel, lat, lon) and on series (..., series) alike.
 """
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -36,11 +37,12 @@ def last_valid(history: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(age < history.shape[1], value, torch.nan), age
 
 
-class Reference(nn.Module):
+class Reference(nn.Module, ABC):
     """A forecast from the history and the climatology alone; finite wherever the climatology is finite."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def forward(self, history: Tensor, climatology: Tensor, fold: Tensor) -> Tensor:
         """The forecast (batch, horizon, channel, lat, lon) in physical units.
 
@@ -49,7 +51,6 @@ class Reference(nn.Module):
         fold:        (batch,) int64, cross-fitting block of each window, -1 outside training; only a
                      reference that was fitted across blocks reads it
         """
-        raise NotImplementedError
 
 
 class Climatology(Reference):
