@@ -1,8 +1,5 @@
 """Glue between the forecaster and Lightning: step, log, optimise, score."""
 
-from typing import Any
-
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
@@ -11,18 +8,22 @@ from datamodules.batches import MapBatch
 from lightning_modules.forecaster import Domain, Forecaster
 from lightning_modules.losses import ForecastLoss
 from lightning_modules.metrics.forecasts import ErrorByPlace
+from lightning_modules.optimization import Optimized
 from lightning_modules.options import ForecastOptions, OptimizerOptions
-from lightning_modules.schedules import learning_rate, rollout_steps, training_share, truth_share
+from lightning_modules.schedules import rollout_steps, training_share, truth_share
 from lightning_modules.scoring import Scoreboard
 
 
-class ForecastingModule(pl.LightningModule):
+class ForecastingModule(Optimized):
     """Trains a `Forecaster`, and scores it beside every reference on the same windows and mask.
 
     validated_at: the optimiser step at which the weights were validated last; None before that
+    monitor, mode: the figure that chooses the checkpoint, and which way it improves
     """
 
-    validated_at: int | None = None
+    model: Forecaster
+    monitor = "validation/loss"
+    mode = "min"
 
     def __init__(
         self, model: Forecaster, task: ForecastOptions, optimizer: OptimizerOptions, domain: Domain
@@ -48,13 +49,6 @@ class ForecastingModule(pl.LightningModule):
             references=references,
             spread=self.model.decoder.spread,
         )
-
-    def on_train_batch_start(self, batch: MapBatch, batch_idx: int) -> None:
-        """Set the learning rate from the share of the run that has passed; nothing to save or restore."""
-        rate = learning_rate(self.options, training_share(self.trainer))
-        for optimizer in self.trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
 
     def training_step(self, batch: MapBatch, batch_idx: int) -> Tensor:
         """The loss over the leads that the curriculum rolls out."""
@@ -98,13 +92,3 @@ class ForecastingModule(pl.LightningModule):
         """Maps, spread and series in physical units."""
         forecast = self.model(batch)
         return {"maps": forecast.maps, "spread": forecast.spread, "series": forecast.series}
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; matrices and kernels decay, biases and gains do not."""
-        decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
-        free = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
-        groups: list[dict[str, Any]] = [
-            {"params": decayed, "weight_decay": self.options.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.options.learning_rate, betas=(0.9, 0.95))

@@ -169,7 +169,7 @@ def _work(call: Call, verb: Verb, debug: bool) -> int:
     if verb.sources and call.run is None:
         from pipelines.sources import require_sources
 
-        require_sources(call.settings.data)
+        require_sources(call.settings)
     module, _, function = verb.target.partition(":")
     work: Callable[[Call], dict[str, Any]] = getattr(importlib.import_module(module), function)
     with contextlib.redirect_stdout(sys.stderr) if call.json else contextlib.nullcontext():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import conf
-from pipelines.mistakes import CallError, Mistake, find_mistakes, known_keys, nearest, nearest_key
+from pipelines.mistakes import CallError, Mistake, branch_of, find_mistakes, known_keys, nearest, nearest_key
 from pipelines.verbs import ARGUMENTS
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def compose(words: Iterable[str], base: Mapping[str, Any] | None = None, data: b
                 "experiment", "A preset chooses everything, and run= has chosen already; drop one of the two."
             )
         )
-    tree = _tree(sorted_words.choices, base)
+    tree = _tree(sorted_words.choices if base is not None else _of_one_system(sorted_words.choices), base)
     for key, value in sorted_words.values.items():
         try:
             OmegaConf.update(tree, key, value, force_add=True)
@@ -120,13 +120,13 @@ def compose(words: Iterable[str], base: Mapping[str, Any] | None = None, data: b
             mistakes.append(Mistake(key, f"This cannot be set: {_first_line(error)}.", str(value)))
     unset = tuple(sorted(OmegaConf.missing_keys(tree)))
     data = data and not {"data", "experiment"} & {mistake.key for mistake in mistakes}
-    to_set = _must_be_set(unset) if data else []
     try:
         plain = OmegaConf.to_container(tree, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
         raise CallError([*mistakes, Mistake(str(error.full_key), f"{_first_line(error)}.")]) from error
     assert isinstance(plain, dict)
     config = _with_experiment({str(key): value for key, value in plain.items()}, sorted_words.choices)
+    to_set = _must_be_set(unset, config) if data else []
     try:
         settings = Settings.model_validate(config)
     except ValidationError as error:
@@ -135,6 +135,23 @@ def compose(words: Iterable[str], base: Mapping[str, Any] | None = None, data: b
     if mistakes or to_set:
         raise CallError([*mistakes, *to_set])
     return Composed(settings, settings.model_dump(mode="json"), unset)
+
+
+CAPTIONS = {"data": "clips", "task": "caption", "model": "captioner"}
+"""What is chosen where one of the three is about captions and the others are not chosen."""
+
+
+def _of_one_system(choices: Mapping[str, str]) -> dict[str, str]:
+    """`choices`, with those of captions beside them where one is about captions; else the weather's hold."""
+    import yaml
+
+    if "experiment" in choices:
+        return dict(choices)
+    for group in CAPTIONS.keys() & choices.keys():
+        chosen = yaml.safe_load((CONF / group / f"{choices[group]}.yaml").read_text(encoding="utf-8"))
+        if isinstance(chosen, dict) and chosen.get("kind") in ("clips", "caption", "captioner"):
+            return {**CAPTIONS, **choices}
+    return dict(choices)
 
 
 def _tree(choices: Mapping[str, str], base: Mapping[str, Any] | None) -> "DictConfig":
@@ -166,11 +183,11 @@ def _with_experiment(config: dict[str, Any], choices: Mapping[str, str]) -> dict
     return {**config, "run": {**run, "experiment": str(name)}}
 
 
-def _must_be_set(unset: Iterable[str]) -> list[Mistake]:
+def _must_be_set(unset: Iterable[str], config: dict[str, Any]) -> list[Mistake]:
     """A mistake for each key that waits for a value, with its meaning and the presets that would set it."""
     from pipelines.usage import meanings
 
-    known = meanings()
+    known = meanings(branch_of(config))
     presets = ", ".join(f"experiment={name}" for name in group_choices()["experiment"])
     return [
         Mistake(key, f"This must be set: {known.get(key, 'a value')} Or choose a preset: {presets}.")

@@ -16,6 +16,7 @@ NOISE = (
     r".*LeafSpec.*",
     r".*does not have many workers.*",
     r".*sync_dist.*",
+    r".*in eval mode at the start of training.*",
     r".*smaller than the logging interval.*",
 )
 """Warnings of libraries, about themselves, that nobody who runs a forecast can act on."""

@@ -3,7 +3,7 @@
 import logging
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -26,6 +26,9 @@ from pipelines.training_progress import progress_callbacks
 
 log = logging.getLogger(__name__)
 
+Chosen = tuple[str, Literal["min", "max"]]
+LOSS: Chosen = ("validation/loss", "min")
+
 
 def precision_of(options: TrainerOptions) -> str:
     """Lightning's name of the precision; "auto" is bf16 where the processor multiplies it natively."""
@@ -36,8 +39,16 @@ def precision_of(options: TrainerOptions) -> str:
     return {"32": "32-true", "bf16": "bf16-mixed"}[options.precision]
 
 
-def build_trainer(settings: Settings, run: RunDir, logger: JournalLogger | None, **more: Any) -> pl.Trainer:
+def build_trainer(
+    settings: Settings,
+    run: RunDir,
+    logger: JournalLogger | None,
+    chosen_by: Chosen | None = None,
+    **more: Any,
+) -> pl.Trainer:
     """The trainer of one run. `logger` None leaves nothing behind (evaluation).
+
+    chosen_by: the figure that chooses the best checkpoint, and whether "min" or "max" of it is best.
 
     Errors: InputError when the machine lacks the GPUs that the settings ask for.
     """
@@ -46,7 +57,7 @@ def build_trainer(settings: Settings, run: RunDir, logger: JournalLogger | None,
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     callbacks = [*progress_callbacks(options), RandomSteps(settings.seed)]
-    callbacks += _keepers(settings, run) if logger else []
+    callbacks += _keepers(settings, run, chosen_by or LOSS) if logger else []
     return pl.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
@@ -88,7 +99,7 @@ def _strategy(options: TrainerOptions) -> str | DDPStrategy:
     return "auto"
 
 
-def _keepers(settings: Settings, run: RunDir) -> list[Callback]:
+def _keepers(settings: Settings, run: RunDir, chosen_by: Chosen) -> list[Callback]:
     """What ends a run, averages its weights, and keeps its checkpoints.
 
     Checkpoints are whole: Lightning puts the averaged weights, which are the validated ones, into no other.
@@ -97,13 +108,13 @@ def _keepers(settings: Settings, run: RunDir) -> list[Callback]:
     if options.max_minutes is not None:
         found.append(Timer(timedelta(minutes=options.max_minutes), interval="step", verbose=False))
     if options.patience is not None:
-        found.append(EarlyStopping("validation/loss", patience=options.patience))
+        found.append(EarlyStopping(chosen_by[0], mode=chosen_by[1], patience=options.patience))
     if settings.optimizer.ema is not None:
         found.append(MovingAverage(settings.optimizer.ema))
     keep = partial(ModelCheckpoint, dirpath=str(run.checkpoints), enable_version_counter=False)
     every = timedelta(minutes=options.checkpoint_minutes)
     found += [
-        keep(filename="best", monitor="validation/loss", save_on_train_epoch_end=False),
+        keep(filename="best", monitor=chosen_by[0], mode=chosen_by[1], save_on_train_epoch_end=False),
         keep(filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
         keep(filename="last", train_time_interval=every),
     ]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 MISSING = "this must be set"
+BRANCHES = ("gridded", "clips", "forecast", "caption", "forecaster", "captioner")
+"""Kinds of sections, which pydantic puts into the place of a mistake; no key is called like one."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +57,47 @@ def nearest_key(key: str, known: Iterable[str]) -> str | None:
     return nearest(key, same_name, cutoff=0) or nearest(key, known, cutoff=0.7)
 
 
-def options_of(field: "FieldInfo") -> "type[BaseModel] | None":
-    """The options class that a field holds, also when it may be null; None for a plain value."""
+def options_of(field: "FieldInfo") -> "tuple[type[BaseModel], ...]":
+    """The options classes that a field may hold: none for a plain value, several where `kind` chooses."""
+    from typing import get_args
+
     from pydantic import BaseModel
 
-    candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-    return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    found: list[type[BaseModel]] = []
+    waiting: list[Any] = [field.annotation]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            found.append(one)
+        else:
+            waiting += get_args(one)
+    return tuple(dict.fromkeys(found))
 
 
-def known_keys(options: "type[BaseModel]", prefix: str = "") -> "dict[str, FieldInfo]":
-    """Every key below `options` by its full dotted name, sections included, in order of definition."""
+def known_keys(
+    options: "type[BaseModel]", prefix: str = "", branch: int | None = None
+) -> "dict[str, FieldInfo]":
+    """Every key below `options` by its full dotted name, sections included, in order of definition.
+
+    branch: which class where `kind` chooses among several; None for all of them together.
+    """
     keys: dict[str, FieldInfo] = {}
     for name, field in options.model_fields.items():
         keys[prefix + name] = field
-        if (section := options_of(field)) is not None:
-            keys.update(known_keys(section, f"{prefix}{name}."))
+        sections = options_of(field)
+        if len(sections) > 1 and branch is not None:
+            sections = sections[branch : branch + 1]
+        for section in sections:
+            below = known_keys(section, f"{prefix}{name}.", branch)
+            keys.update({key: value for key, value in below.items() if key not in keys})
     return keys
+
+
+def branch_of(config: dict[str, Any]) -> int | None:
+    """Which of several classes the sections of `config` are of: 0 forecasts, 1 captions, None if mixed."""
+    kinds = {section.get("kind") for section in config.values() if isinstance(section, dict)}
+    branches = {BRANCHES.index(kind) % 2 for kind in kinds if kind in BRANCHES}
+    return branches.pop() if len(branches) == 1 else None
 
 
 def leaves(key: str, value: Any) -> list[tuple[str, Any]]:
@@ -98,11 +125,12 @@ def find_mistakes(
 
     `extra_keys` are further keys that a call may hold (groups, arguments): only for "did you mean".
     """
-    known = known_keys(options)
+    known = known_keys(options, branch=branch_of(config))
     problems: dict[str, tuple[Any, list[str], str | None]] = {}
     for found in error.errors(include_url=False):
         if found["type"] == "extra_forbidden":
-            for key, value in leaves(".".join(map(str, found["loc"])), found["input"]):
+            place = ".".join(part for part in map(str, found["loc"]) if part not in BRANCHES)
+            for key, value in leaves(place, found["input"]):
                 near = nearest_key(key, [*known, *extra_keys])
                 problems[key] = (value, [_no_such_key(key, known)], near)
             continue
@@ -119,7 +147,7 @@ def _mistake(key: str, value: Any, reasons: list[str], near: str | None) -> Mist
     whole_section = isinstance(value, dict) and bool(value)
     text = None if whole_section or reasons == [MISSING] else shown(value)
     problem = f"{', or '.join(dict.fromkeys(reasons))}."
-    return Mistake(key, problem[0].upper() + problem[1:], text, near)
+    return Mistake(key or "the settings together", problem[0].upper() + problem[1:], text, near)
 
 
 def _no_such_key(key: str, known: "dict[str, FieldInfo]") -> str:
@@ -141,6 +169,8 @@ def _key_of(location: tuple[int | str, ...], config: dict[str, Any], missing: bo
             here = here[str(part)]
         elif isinstance(here, (list, tuple)) and isinstance(part, int) and part < len(here):
             here = here[part]
+        elif part in BRANCHES:
+            continue
         elif missing and part == location[-1]:
             return ".".join([*parts, str(part)])
         else:
@@ -153,6 +183,8 @@ def _reason(kind: str, message: str) -> str:
     """Pydantic's message as a clause in our words."""
     if kind == "missing":
         return MISSING
+    if kind == "union_tag_invalid":
+        return f"its kind must be one of {message.rpartition(': ')[2]}"
     for before, after in (
         ("Input should be a valid integer", "it must be a whole number"),
         ("Input should be a valid ", "it must be a "),

@@ -70,6 +70,19 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def write_metrics(path: Path, metrics: Mapping[str, float]) -> None:
+    """Publish `metrics.json`: flat, finite figures (see `write_bytes`). ValueError for NaN."""
+    write_text(path, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """The figures of a `metrics.json`. InputError when it cannot be read."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); evaluate the run again") from error
+
+
 @dataclass(frozen=True)
 class RunDir:
     """Where everything of one run lies; people and scripts rely on these names."""

@@ -1,11 +1,13 @@
 """The whole of a run's settings, composed from the wings' options: frozen, validated once, nothing extra."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from datamodules.gridded.options import GriddedOptions
+from datamodules.video.options import ClipOptions
+from lightning_modules.caption_options import CaptionerOptions, CaptionOptions
 from lightning_modules.options import ForecastOptions, ModelOptions, OptimizerOptions, Options, Positive
 
 
@@ -49,7 +51,7 @@ class TrainerOptions(Options):
     max_epochs: ends training after so many passes; null for no bound.
     max_steps: ends training after so many steps; null for no bound.
     max_minutes: ends training after so long; null for no bound.
-    patience: epochs without a better validation loss until training ends; null never.
+    patience: epochs without a better validation figure until training ends; null never.
     checkpoint_minutes: how much work a kill can cost at most.
     threads: of the processor, per process; null leaves PyTorch's choice.
     compile: torch.compile the network.
@@ -121,21 +123,65 @@ class TrackingOptions(Options):
         return self
 
 
+def _kind(default: str) -> Discriminator:
+    """Which class a section is of, by its `kind`; the weather's, where it says none."""
+
+    def kind_of(section: Any) -> str:
+        found = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
+        return default if found is None else str(found)
+
+    return Discriminator(kind_of)
+
+
+DataOptions = Annotated[
+    Annotated[GriddedOptions, Tag("gridded")] | Annotated[ClipOptions, Tag("clips")], _kind("gridded")
+]
+TaskOptions = Annotated[
+    Annotated[ForecastOptions, Tag("forecast")] | Annotated[CaptionOptions, Tag("caption")],
+    _kind("forecast"),
+]
+NetworkOptions = Annotated[
+    Annotated[ModelOptions, Tag("forecaster")] | Annotated[CaptionerOptions, Tag("captioner")],
+    _kind("forecaster"),
+]
+TOGETHER = (("gridded", "forecast", "forecaster"), ("clips", "caption", "captioner"))
+"""The kinds of data, task and model that make one system."""
+
+
 class Settings(Options):
     """Everything that a run is told.
 
     seed: of every random choice.
+    start: weights to begin from: another run's directory, or a checkpoint file; null begins anew.
     """
 
     paths: PathOptions
     run: RunOptions
     seed: int = Field(default=0, ge=0)
-    data: GriddedOptions
-    task: ForecastOptions = ForecastOptions()
-    model: ModelOptions = ModelOptions()
+    start: str | None = None
+    data: DataOptions
+    task: TaskOptions = ForecastOptions()
+    model: NetworkOptions = ModelOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     trainer: TrainerOptions = TrainerOptions()
     tracking: TrackingOptions = TrackingOptions()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        kinds = (self.data.kind, self.task.kind, self.model.kind)
+        if kinds not in TOGETHER:
+            known = "; or ".join(", ".join(kinds) for kinds in TOGETHER)
+            raise ValueError(
+                f"data, task and model are of kinds {', '.join(kinds)}; what goes together is {known}: "
+                "choose data=, task= and model= of one system"
+            )
+        stored = self.data.kind == "clips" and self.data.features != "pixels"
+        if stored and not self.captioner.encoder.frozen:
+            raise ValueError(
+                f"data.features={self.clips.features} are of an encoder that does not change: set "
+                "model.encoder.frozen=true, or data.features=pixels"
+            )
+        return self
 
     @property
     def tracking_uri(self) -> str | None:
@@ -143,3 +189,45 @@ class Settings(Options):
         if self.tracking.kind == "none":
             return None
         return self.tracking.uri or f"sqlite:///{Path(self.paths.runs).resolve()}/mlflow.db"
+
+    @property
+    def clips(self) -> ClipOptions:
+        """The data, where they are clips. ValueError where they are maps."""
+        if self.data.kind != "clips":
+            raise ValueError(f"data.kind is {self.data.kind}, not clips")
+        return self.data
+
+    @property
+    def captions(self) -> CaptionOptions:
+        """The task, where it is captions. ValueError where it is forecasts."""
+        if self.task.kind != "caption":
+            raise ValueError(f"task.kind is {self.task.kind}, not caption")
+        return self.task
+
+    @property
+    def captioner(self) -> CaptionerOptions:
+        """The model, where it writes captions. ValueError where it forecasts."""
+        if self.model.kind != "captioner":
+            raise ValueError(f"model.kind is {self.model.kind}, not captioner")
+        return self.model
+
+    @property
+    def maps(self) -> GriddedOptions:
+        """The data, where they are maps. ValueError where they are clips."""
+        if self.data.kind != "gridded":
+            raise ValueError(f"data.kind is {self.data.kind}, not gridded")
+        return self.data
+
+    @property
+    def forecast(self) -> ForecastOptions:
+        """The task, where it is forecasts. ValueError where it is captions."""
+        if self.task.kind != "forecast":
+            raise ValueError(f"task.kind is {self.task.kind}, not forecast")
+        return self.task
+
+    @property
+    def forecaster(self) -> ModelOptions:
+        """The model, where it forecasts. ValueError where it writes captions."""
+        if self.model.kind != "forecaster":
+            raise ValueError(f"model.kind is {self.model.kind}, not forecaster")
+        return self.model

@@ -28,7 +28,7 @@ def overview() -> str:
         [
             "usage: skyreel VERB [key=value ...] [--json] [--cfg job] [--help]",
             "",
-            "Forecasts maps: a CNN reads each map of a sequence, a recurrent network reads the sequence.",
+            "Forecasts maps, captions clips: a CNN reads each frame, a recurrent network reads the sequence.",
             "",
             "verbs",
             *_table((name, verb.summary) for name, verb in VERBS.items()),
@@ -63,36 +63,56 @@ def verb_usage(name: str) -> str:
     return "\n".join([*lines, *_settings(), ""])
 
 
-def meanings() -> dict[str, str]:
-    """What each key means, by its full name: from the line `key: meaning` in its class's docstring."""
+def meanings(branch: int | None = None) -> dict[str, str]:
+    """What each key means, by its full name: from the line `key: meaning` in its class's docstring.
+
+    branch: as in `known_keys`.
+    """
     from pipelines.settings import Settings
 
-    return dict(_meanings(Settings, ""))
+    found: dict[str, str] = {}
+    for key, meaning in _meanings(Settings, "", branch):
+        found.setdefault(key, meaning)
+    return found
 
 
-def _meanings(options: type["BaseModel"], prefix: str) -> Iterator[tuple[str, str]]:
-    text = options.__doc__ or ""
+def _meanings(options: type["BaseModel"], prefix: str, branch: int | None) -> Iterator[tuple[str, str]]:
+    text = re.sub(r"\n {8,}", " ", options.__doc__ or "")
     for name, field in options.model_fields.items():
         found = re.search(rf"(?:^|\s|,\s){name}(?:, \w+)*:[ ]+(.+?)(?=[ ]{{3,}}|\n|$)", text)
         if found is not None:
             yield prefix + name, found[1].strip().rstrip(".") + "."
-        if (section := options_of(field)) is not None:
-            yield from _meanings(section, f"{prefix}{name}.")
+        sections = options_of(field)
+        if len(sections) > 1 and branch is not None:
+            sections = sections[branch : branch + 1]
+        for section in sections:
+            yield from _meanings(section, f"{prefix}{name}.", branch)
+
+
+SYSTEMS = ("of forecasts", "of captions")
 
 
 def _settings() -> list[str]:
-    """One line for each key: its name and default, its allowed words, its meaning."""
+    """One line for each key: first those of every run, then those of either system."""
+    rows = [_rows(branch) for branch in range(len(SYSTEMS))]
+    shared = [row for row in rows[0] if row in rows[1]]
+    lines = _table(shared)
+    for title, own in zip(SYSTEMS, rows, strict=True):
+        lines += [f" {title}", *_table(row for row in own if row not in shared)]
+    return lines
+
+
+def _rows(branch: int) -> list[tuple[str, str]]:
+    """The name and default, and the meaning, of each key of one system."""
     from pipelines.settings import Settings
 
-    known, rows = meanings(), []
-    for key, field in known_keys(Settings).items():
-        if options_of(field) is not None and field.is_required():
-            continue
-        if options_of(field) is not None and field.default is not None:
+    known, rows = meanings(branch), []
+    for key, field in known_keys(Settings, branch=branch).items():
+        if options_of(field) and (field.is_required() or field.default is not None):
             continue
         default = "..." if field.is_required() else shown(field.get_default())
         rows.append((f"{key}={default}", known.get(key, "")))
-    return _table(rows)
+    return rows
 
 
 def _about(group: str, choice: str) -> str:

@@ -11,6 +11,9 @@ ARGUMENTS = {
     "checkpoint": "a checkpoint file instead of the run's best",
     "input": "the files to read: a file, a folder, a glob",
     "output": "the file to write",
+    "hypotheses": "captions to judge: COCO results (JSON), CSV or JSONL (clip, caption), or lines of text",
+    "references": "what people said: COCO captions, MSVD, MSR-VTT, VATEX, CSV, JSONL, or lines of text",
+    "tokenizer": "ptb (Penn Treebank's; needs Java), words (no case, no punctuation), plain (white space)",
 }
 """What a call may hold beside settings, as `name=value`."""
 
@@ -36,13 +39,13 @@ class Verb:
 VERBS = {
     "prepare": Verb(
         target="pipelines.prepare:prepare",
-        summary="Packs the source files into a store, once, and tells what it found.",
+        summary="Reads and checks the source files, packs what is packed, and tells what it found.",
         example="skyreel prepare data=netcdf data.path=my_files/",
         sources=True,
     ),
     "train": Verb(
         target="pipelines.train:train",
-        summary="Trains a forecaster, judges it on the test split, and fills a run directory.",
+        summary="Trains a network, judges it on the test split, and fills a run directory.",
         example="skyreel train experiment=sample_weather run.name=first trainer.max_minutes=5",
         takes=("run",),
         sources=True,
@@ -56,10 +59,18 @@ VERBS = {
     ),
     "predict": Verb(
         target="pipelines.predict:predict",
-        summary="Writes a forecast as CF NetCDF from a run's checkpoint and the newest maps.",
+        summary="Writes a forecast (CF NetCDF) of the newest maps, or captions (JSON, CSV, WebVTT) of clips.",
         example="skyreel predict run=runs/sample_weather/first input=maps.nc output=forecast.nc",
         takes=("run", "checkpoint", "input", "output"),
         needs=("run",),
+    ),
+    "score": Verb(
+        target="pipelines.score:score",
+        summary="Scores anybody's captions: BLEU, ROUGE-L, CIDEr, CIDEr-D, METEOR.",
+        example="skyreel score hypotheses=results.json references=captions_val2014.json",
+        takes=("hypotheses", "references", "tokenizer"),
+        needs=("hypotheses", "references"),
+        data=False,
     ),
     "sync": Verb(
         target="pipelines.sync:sync",
@@ -88,5 +99,8 @@ class Call:
     checkpoint: str | None = None
     input: str | None = None
     output: str | None = None
+    hypotheses: str | None = None
+    references: str | None = None
+    tokenizer: str | None = None
     json: bool = False
     argv: tuple[str, ...] = ()

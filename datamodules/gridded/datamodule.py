@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 
 import pytorch_lightning as pl
-import torch
 from torch.utils.data import DataLoader
 
 from datamodules.batches import MapBatch
-from datamodules.gridded.dataset import WindowDataset, as_is
+from datamodules.gridded.dataset import WindowDataset
 from datamodules.gridded.fitted import Fitted
-from datamodules.gridded.sampler import OrderedBatches, ResumableLoader, ShuffledBatches
 from datamodules.gridded.store import Store
 from datamodules.gridded.windows import Split, fold_of, require_windows, split_starts
+from datamodules.sampler import (
+    OrderedBatches,
+    ResumableLoader,
+    ShuffledBatches,
+    judging_loader,
+    training_loader,
+)
 
 
 class GriddedDataModule(pl.LightningDataModule):
@@ -55,22 +60,12 @@ class GriddedDataModule(pl.LightningDataModule):
         fold = fold_of(starts, self.fitted.folds) if split == "train" else None
         return WindowDataset(self.store, self._basis, starts, self.history + self.horizon, fold)
 
-    def train_dataloader(self) -> ResumableLoader:
+    def train_dataloader(self) -> ResumableLoader[MapBatch]:
         """Training windows, shuffled anew each epoch; its place survives in a checkpoint."""
         rank, world = self._place()
         data = self.dataset("train")
         batches = ShuffledBatches(len(data), self.batch_size, self.seed, rank, world)
-        loader = ResumableLoader(
-            data,
-            sampler=batches,
-            batch_size=None,
-            collate_fn=as_is,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-        loader.batches = batches
-        return loader
+        return training_loader(data, batches, self.workers)
 
     def val_dataloader(self) -> DataLoader[MapBatch]:
         """Validation windows in order, each on exactly one rank."""
@@ -85,17 +80,10 @@ class GriddedDataModule(pl.LightningDataModule):
         return self._ordered("test")
 
     def _ordered(self, split: str) -> DataLoader[MapBatch]:
-        """A loader of one split in order; `batch_size=None` since the sampler makes the batches."""
+        """A loader of one split in order."""
         rank, world = self._place()
         data = self.dataset(split)
-        return DataLoader(
-            data,
-            sampler=OrderedBatches(len(data), self.batch_size, rank, world),
-            batch_size=None,
-            collate_fn=as_is,
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return judging_loader(data, OrderedBatches(len(data), self.batch_size, rank, world), self.workers)
 
     def _place(self) -> tuple[int, int]:
         """This process's rank and the number of ranks; (0, 1) without a trainer."""

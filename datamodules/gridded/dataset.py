@@ -1,7 +1,5 @@
 """Whole windows of a store as ready batches: one copy out of the memory map, no collation."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -9,11 +7,6 @@ from torch.utils.data import Dataset
 from datamodules.batches import MapBatch
 from datamodules.gridded.clock import clock_features
 from datamodules.gridded.store import Store
-
-
-def as_is(batch: Any) -> Any:
-    """The batch itself: what `WindowDataset` returns is collated already."""
-    return batch
 
 
 class WindowDataset(Dataset[MapBatch]):

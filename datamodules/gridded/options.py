@@ -4,19 +4,14 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from datamodules.options import DownloadOptions, Options, Paths, check_name, sentence
 
 DATE = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d{2})(-(?P<day>\d{2})"
     r"([T ](?P<hour>\d{2})(:(?P<minute>\d{2})(:\d{2})?)?Z?)?)?)?"
 )
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-def sentence(text: str) -> PydanticCustomError:
-    """A validation error whose message is `text`, as the user will read it."""
-    return PydanticCustomError("mistake", "{text}", {"text": text})
 
 
 def _as_text(value: Any) -> Any:
@@ -71,22 +66,6 @@ def _check_share(value: Any) -> Any:
 Share = Annotated[float | tuple[str, str], BeforeValidator(_check_share)]
 
 
-def _check_name(name: str) -> str:
-    """A name that can be a folder's."""
-    if NAME.fullmatch(name) is None:
-        raise sentence(
-            f"'{name}' becomes a folder: use letters, digits, '_', '-', '.'; begin with a letter or digit"
-        )
-    return name
-
-
-def _check_paths(paths: str | list[str]) -> str | list[str]:
-    """At least one path, none of them empty."""
-    if not paths or not all(paths):
-        raise sentence("this is empty; give a file, a folder, a glob, or a list of those")
-    return paths
-
-
 def _check_once(values: list[Any]) -> list[Any]:
     """Values of which none is named twice, at least one."""
     if not values:
@@ -96,14 +75,7 @@ def _check_once(values: list[Any]) -> list[Any]:
     return values
 
 
-Paths = Annotated[str | list[str], AfterValidator(_check_paths)]
 Names = Annotated[list[str], AfterValidator(_check_once)]
-
-
-class Options(BaseModel):
-    """Settings that cannot be changed and allow nothing extra."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Region(Options):
@@ -143,8 +115,8 @@ class SeriesOptions(Options):
     columns: Names | None = None
     time_column: str | None = None
     target: bool = False
-    units: dict[str, str] = {}
-    missing: list[float] = []
+    units: dict[str, str] = Field(default={})
+    missing: list[float] = Field(default=[])
 
 
 class SplitOptions(Options):
@@ -168,18 +140,6 @@ class SplitOptions(Options):
         return self
 
 
-class DownloadOptions(Options):
-    """Where a published data set comes from, and the hash that proves it.
-
-    url:  of the file that belongs at data.path; unset where the source is not one file to fetch
-    page: where people find it and read about it
-    """
-
-    page: str = Field(pattern=r"^https?://.+")
-    url: str | None = Field(default=None, pattern=r"^https?://.+")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-
-
 class SampleWeatherOptions(Options):
     """The generated sample set: how long it is, and the seed that fixes it."""
 
@@ -197,7 +157,7 @@ class GriddedOptions(Options):
     """
 
     kind: Literal["gridded"] = "gridded"
-    name: Annotated[str, AfterValidator(_check_name)]
+    name: Annotated[str, AfterValidator(check_name)]
     path: Paths
     variables: Names | None = None
     levels: Annotated[list[float], AfterValidator(_check_once)] | None = None

@@ -1,7 +1,4 @@
-"""The pictures of a run: skill by lead time, and (in `map_plots`) what the forecasts look like on the map.
-
-Figures are made without pyplot, so nothing global is set and nothing has to be closed.
-"""
+"""Skill by lead time as a picture; what the forecasts look like on the map is in `map_plots`."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from pipelines.skill import MODEL, ScoreTable
+from pipelines.figures import INK, new_figure, quiet, save
+from pipelines.forecasts.skill import MODEL, ScoreTable
 
-INK, QUIET = "#222222", "#8a8a8a"
 COLOURS = {
     MODEL: "#0072B2",
     "linear": "#CC6699",
@@ -50,28 +45,6 @@ def skill_by_lead(folder: Path, table: ScoreTable, metric: str = "rmse") -> tupl
             _part_labels(axes)
         paths.append(save(figure, folder / f"skill_by_lead{'' if page == 1 else f'_{page}'}.png"))
     return tuple(paths)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure (inches) with the house's quiet look, drawn by Agg."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """The path of the PNG, complete: written beside its place and renamed."""
-    partial = path.with_name(f".{path.name}")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(path)
-    return path
-
-
-def quiet(axes: Axes) -> None:
-    """Take off what carries no data: the top and right lines, dark ticks."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(QUIET)
-    axes.tick_params(colors=INK, length=3, width=0.8, labelsize=9)
 
 
 def _skill_panel(axes: Axes, table: ScoreTable, variable: int, metric: str) -> None:

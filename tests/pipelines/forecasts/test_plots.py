@@ -11,9 +11,10 @@ from matplotlib.image import imread
 
 from datamodules.gridded.describe import Channel
 from datamodules.gridded.grid import Grid
-from pipelines.map_plots import draw_map, error_by_place, maps
-from pipelines.plots import new_figure, skill_by_lead
-from pipelines.skill import ScoreTable
+from pipelines.figures import new_figure
+from pipelines.forecasts.map_plots import draw_map, error_by_place, maps
+from pipelines.forecasts.skill import ScoreTable
+from pipelines.forecasts.skill_plots import skill_by_lead
 
 AIR = Channel("air", "air", None, "degK", "air_temperature", "air temperature")
 LEADS = ("6h", "24h")
@@ -103,7 +104,7 @@ def test_a_metric_that_some_models_lack_is_drawn_for_the_others(tmp_path: Path) 
 
 
 def test_pictures_need_no_pyplot() -> None:
-    assert "pipelines.plots" in sys.modules
-    source = Path(sys.modules["pipelines.plots"].__file__ or "").read_text()
+    assert "pipelines.forecasts.skill_plots" in sys.modules
+    source = Path(sys.modules["pipelines.forecasts.skill_plots"].__file__ or "").read_text()
     assert "import pyplot" not in source
     assert "matplotlib.pyplot" not in source

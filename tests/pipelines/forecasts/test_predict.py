@@ -9,10 +9,11 @@ import pytest
 import torch
 import xarray as xr
 
-from pipelines.forecast_data import open_data
-from pipelines.forecast_model import build_module, domain_of, load_weights
-from pipelines.kept_model import kept_model
+from pipelines.forecasts.data import open_data
+from pipelines.forecasts.kept import kept_model
+from pipelines.forecasts.model import build_module, domain_of
 from pipelines.settings import Settings
+from pipelines.weights import load_weights
 from tests.pipelines.conftest import Trained
 from tests.pipelines.small_files import answer, result
 

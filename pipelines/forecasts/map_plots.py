@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from datamodules.gridded.describe import Channel
 from datamodules.gridded.grid import Grid
-from pipelines.plots import INK, QUIET, new_figure, save
+from pipelines.figures import INK, QUIET, new_figure, save
 
 MISSING = "#c9c9c9"
 TALLEST, WIDEST = 2.9, 4.8

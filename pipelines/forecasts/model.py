@@ -1,10 +1,6 @@
 """From settings, data and checkpoint to a forecasting module; and what of it a run directory keeps."""
 
 import logging
-import struct
-from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +19,6 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_WINDOWS = 512
 """Training windows, evenly spread, that tell how far the truth departs from the prior."""
-UNREADABLE = (RuntimeError, LookupError, EOFError, OSError, ValueError, TypeError, AttributeError)
-"""What reading a file that is no checkpoint of the model raises, besides an unpickler's own errors."""
 
 
 def domain_of(store: Store, horizon: int) -> Domain:
@@ -59,7 +53,7 @@ def calibrated(fitted: Fitted, settings: Settings, store: Store, windows: Gridde
     size = max(1, min(32, 2**26 // max(1, data[0].maps.nelement() * 4)))
     batches = (data[chosen[i : i + size]] for i in range(0, len(chosen), size))
     found = departure_size(
-        fitted.arrays, settings.task.prior, store.grid.cell_area, settings.task.history, batches
+        fitted.arrays, settings.forecast.prior, store.grid.cell_area, settings.forecast.history, batches
     )
     return fitted.with_arrays(**found)
 
@@ -67,40 +61,18 @@ def calibrated(fitted: Fitted, settings: Settings, store: Store, windows: Gridde
 def build_module(settings: Settings, domain: Domain, fitted: Fitted) -> ForecastingModule:
     """An untrained module: same settings and seed, same weights. Errors: InputError for unknown channels."""
     torch.manual_seed(settings.seed)
-    target = settings.data.series is not None and settings.data.series.target
-    model = Forecaster(settings.model, settings.task, domain, fitted.arrays, series_target=target)
+    target = settings.maps.series is not None and settings.maps.series.target
+    model = Forecaster(settings.forecaster, settings.forecast, domain, fitted.arrays, series_target=target)
     try:
-        module = ForecastingModule(model, settings.task, settings.optimizer, domain)
+        module = ForecastingModule(model, settings.forecast, settings.optimizer, domain)
     except ValueError as error:
         raise InputError(str(error)) from error
     learnt = sum(parameter.numel() for parameter in module.parameters())
     log.info(
         "%s encoder, %s, departures from %s: %s parameters",
-        settings.model.encoder.kind,
-        settings.model.recurrent.kind,
-        settings.task.prior,
+        settings.forecaster.encoder.kind,
+        settings.forecaster.recurrent.kind,
+        settings.forecast.prior,
         f"{learnt:,}",
     )
-    return module
-
-
-def load_weights(module: ForecastingModule, checkpoint: Path) -> ForecastingModule:
-    """`module` with the weights of `checkpoint`, in evaluation mode.
-
-    Errors: InputError when the file is absent, cut, holds anything but plain tensors, or fits another model.
-    """
-    if not checkpoint.is_file():
-        raise InputError(
-            f"{checkpoint}: no such checkpoint; train first, or name another with checkpoint=FILE"
-        )
-    try:
-        found: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        module.load_state_dict(found["state_dict"])
-    except (*UNREADABLE, struct.error, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{checkpoint}: not a checkpoint of this model ({reason}). It is cut, or comes from elsewhere "
-            "(code in a checkpoint is never run): train again, or name another with checkpoint=FILE"
-        ) from error
-    module.eval()
     return module

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.skill import MODEL, ScoreTable
+from pipelines.forecasts.skill import MODEL, ScoreTable
 
 
 def show_skill(table: ScoreTable, console: Console, leads: int = 12) -> None:

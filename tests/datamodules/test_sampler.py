@@ -1,23 +1,23 @@
-"""Every window once, on one rank, in as many batches on every rank."""
+"""Every sample once, on one rank, in as many batches on every rank."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.gridded.sampler import OrderedBatches, ShuffledBatches, batches_per_rank
+from datamodules.sampler import EpochBatches, OrderedBatches, ShuffledBatches, batches_per_rank
 
 
 @st.composite
 def shares(draw: st.DrawFn) -> tuple[int, int, int]:
-    """Windows, batch size, ranks: at least a window for each rank."""
+    """Samples, batch size, ranks: at least a sample for each rank."""
     world = draw(st.integers(1, 5))
     return draw(st.integers(world, 200)), draw(st.integers(1, 20)), world
 
 
 @settings(deadline=None)
 @given(shares(), st.booleans())
-def test_ranks_together_read_each_window_once_in_equally_many_batches(
+def test_ranks_together_read_each_sample_once_in_equally_many_batches(
     share: tuple[int, int, int], shuffle: bool
 ) -> None:
     count, size, world = share
@@ -36,7 +36,7 @@ def test_ranks_together_read_each_window_once_in_equally_many_batches(
     assert sorted(i for batches in ranks for batch in batches for i in batch) == list(range(count))
 
 
-def test_evaluation_reads_every_world_th_window_in_order() -> None:
+def test_evaluation_reads_every_world_th_sample_in_order() -> None:
     read = [i for batch in OrderedBatches(11, 3, rank=1, world=3) for i in batch]
     assert read == [1, 4, 7, 10]
 
@@ -51,6 +51,14 @@ def test_seed_and_epoch_alone_decide_the_order() -> None:
     assert list(one) == list(same)
 
 
+def test_positions_that_count_through_all_epochs_tell_the_epoch_and_the_sample() -> None:
+    plain, counted = ShuffledBatches(50, 8, 1, rank=1, world=2), EpochBatches(50, 8, 1, rank=1, world=2)
+    for epoch in (0, 4):
+        plain.set_epoch(epoch)
+        counted.set_epoch(epoch)
+        assert list(counted) == [[epoch * 50 + sample for sample in batch] for batch in plain]
+
+
 def test_a_pass_can_go_on_in_the_middle_and_the_next_one_is_whole() -> None:
     batches = ShuffledBatches(50, 8, 1)
     whole = list(batches)
@@ -59,8 +67,8 @@ def test_a_pass_can_go_on_in_the_middle_and_the_next_one_is_whole() -> None:
     assert list(batches) == whole
 
 
-def test_more_ranks_than_windows_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 windows cannot be shared by 3 ranks"):
+def test_more_ranks_than_samples_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 samples cannot be shared by 3 ranks"):
         OrderedBatches(2, 4, rank=0, world=3)
     with pytest.raises(ValueError, match="rank 3 of 3"):
         OrderedBatches(9, 4, rank=3, world=3)

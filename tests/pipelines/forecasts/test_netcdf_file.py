@@ -13,8 +13,8 @@ import xarray as xr
 
 from datamodules.gridded.describe import Channel, Step
 from datamodules.gridded.grid import Grid
-from pipelines.forecast_coordinates import valid_times
-from pipelines.forecast_file import StationForecast, is_temperature, write_forecast
+from pipelines.forecasts.coordinates import valid_times
+from pipelines.forecasts.netcdf_file import StationForecast, is_temperature, write_forecast
 
 AIR = Channel("air", "air", None, "degK", "air_temperature", "air temperature near the surface")
 WIND = Channel("u_500", "u", 500.0, "m s-1", "eastward_wind", "eastward wind")

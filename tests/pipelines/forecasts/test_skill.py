@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from datamodules.gridded.describe import Step
-from pipelines.skill import ScoreTable, flat_metrics, skill_rows, write_metrics, write_skill_csv
-from pipelines.skill_table import show_skill, shown_leads
+from pipelines.forecasts.skill import ScoreTable, flat_metrics, skill_rows, write_skill_csv
+from pipelines.forecasts.skill_table import show_skill, shown_leads
+from pipelines.rundir import write_metrics
 
 SIX_HOURS = Step(seconds=21600)
 

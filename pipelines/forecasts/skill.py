@@ -1,7 +1,6 @@
 """The figures of a run beside those of the references: rows, `skill.csv`, `metrics.json` and a table."""
 
 import csv
-import json
 import logging
 import math
 import os
@@ -130,14 +129,6 @@ def write_skill_csv(path: Path, rows: Sequence[SkillRow]) -> Path:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SkillRow._fields)
         writer.writerows((*row[:1], f"{row.lead_hours:.10g}", *row[2:]) for row in rows)
-    partial.replace(path)
-    return path
-
-
-def write_metrics(path: Path, metrics: Mapping[str, float]) -> Path:
-    """The path of `metrics.json`, complete: it is written beside its place and renamed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     partial.replace(path)
     return path
 

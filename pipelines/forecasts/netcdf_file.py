@@ -12,7 +12,7 @@ import numpy as np
 
 from datamodules.gridded.describe import Channel, Step
 from datamodules.gridded.grid import Grid
-from pipelines.forecast_coordinates import Axes, write_grid, write_times
+from pipelines.forecasts.coordinates import Axes, write_grid, write_times
 
 CONVENTIONS = "CF-1.11"
 SOURCE = "Skyreel: a convolutional network reads each map, a recurrent network reads the sequence"

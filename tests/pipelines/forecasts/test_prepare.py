@@ -12,7 +12,7 @@ from rich.console import Console
 
 from datamodules.errors import InputError
 from datamodules.gridded.options import GriddedOptions
-from pipelines.prepare import describe, render
+from pipelines.forecasts.prepare import describe, render
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from datamodules.gridded.options import GriddedOptions
 from datamodules.gridded.series import series_at
 from datamodules.gridded.source import GriddedSource, open_source
 from datamodules.gridded.store import Store
-from pipelines.forecast_coordinates import valid_times
+from pipelines.forecasts.coordinates import valid_times
 
 
 @dataclass(frozen=True, eq=False)

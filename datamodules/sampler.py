@@ -1,38 +1,41 @@
-"""Which windows each rank reads, batch by batch: every window once, as many batches on every rank.
+"""Which samples each rank reads, batch by batch: every sample once, as many batches on every rank.
 
-Ranks with different numbers of batches wait for each other for ever, and padding with repeated windows makes
-the figures depend on the number of ranks. So a rank's windows are cut into as many, nearly equal batches.
+Ranks with different numbers of batches wait for each other for ever, and padding with repeated samples makes
+the figures depend on the number of ranks. So a rank's samples are cut into as many, nearly equal batches.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from datamodules.batches import MapBatch
+from datamodules.errors import InputError
+
+Batch = TypeVar("Batch")
 
 
 def batches_per_rank(count: int, batch_size: int, world: int) -> int:
-    """How many batches every rank makes of `count` windows. Errors: ValueError when a rank would have none.
+    """How many batches every rank makes of `count` samples. Errors: ValueError when a rank would have none.
 
-    Batches hold `batch_size` windows at most; only where `batch_size` is 1 and the ranks cannot share the
-    windows evenly does one batch of a rank hold 2.
+    Batches hold `batch_size` samples at most; only where `batch_size` is 1 and the ranks cannot share the
+    samples evenly does one batch of a rank hold 2.
     """
     if count < world:
         raise ValueError(
-            f"{count} windows cannot be shared by {world} ranks: use at most {max(count, 1)} "
-            f"(trainer.devices), or give the split a longer time"
+            f"{count} samples cannot be shared by {world} ranks: use at most {max(count, 1)} "
+            f"(trainer.devices), or give the split more of the data"
         )
     most, least = -(-count // world), count // world
     return min(-(-most // batch_size), least)
 
 
 class _RankBatches(Sampler[list[int]]):
-    """Lists of positions for one rank; subclasses say in which order the windows stand."""
+    """Lists of positions for one rank; subclasses say in which order the samples stand."""
 
     def __init__(self, count: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
-        """Fix which share of `count` windows this rank takes, and in how many batches."""
+        """Fix which share of `count` samples this rank takes, and in how many batches."""
         if not 0 <= rank < world or batch_size < 1:
             raise ValueError(f"rank {rank} of {world} with batches of {batch_size} is not possible")
         self.count, self.batch_size, self.rank, self.world = count, batch_size, rank, world
@@ -53,11 +56,11 @@ class _RankBatches(Sampler[list[int]]):
 
 
 class OrderedBatches(_RankBatches):
-    """Windows in order, for evaluation: rank r takes windows r, r + world, ... each once, none twice."""
+    """Samples in order, for evaluation: rank r takes samples r, r + world, ... each once, none twice."""
 
 
 class ShuffledBatches(_RankBatches):
-    """Windows in an order that (seed, epoch) alone decide, the same on every rank, for training."""
+    """Samples in an order that (seed, epoch) alone decide, the same on every rank, for training."""
 
     def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         """Start at epoch 0, batch 0."""
@@ -81,7 +84,38 @@ class ShuffledBatches(_RankBatches):
                 yield batch
 
 
-class ResumableLoader(DataLoader[MapBatch]):
+class EpochBatches(ShuffledBatches):
+    """Shuffled samples, numbered through all epochs: sample s of epoch e stands at e x count + s.
+
+    So the epoch reaches whoever reads, in this process or in one that has been running for several epochs.
+    """
+
+    def order(self) -> np.ndarray:
+        """All positions of the epoch, shuffled."""
+        return self.epoch * self.count + super().order()
+
+
+def as_is(batch: Any) -> Any:
+    """The batch itself: what the data sets here return is collated already."""
+    return batch
+
+
+class BatchLoader(DataLoader[Batch]):
+    """A loader of ready batches; a mistake that a reading process finds is told in that one's own words."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        """The batches; none is kept here while the caller works on it. Errors: InputError."""
+        try:
+            yield from super().__iter__()
+        except InputError as error:
+            told = str(error)
+            _, _, words = told.rpartition(f"{InputError.__module__}.{InputError.__qualname__}: ")
+            if words == told:
+                raise
+            raise InputError(words.strip()) from error  # without the traceback of the other process
+
+
+class ResumableLoader(BatchLoader[Batch]):
     """A loader over `ShuffledBatches` whose place within the epoch is saved and restored.
 
     The trainer keeps `state_dict` in its checkpoint: a run that was killed goes on with the batch after the
@@ -91,7 +125,7 @@ class ResumableLoader(DataLoader[MapBatch]):
     batches: ShuffledBatches
     _handed: int = 0
 
-    def __iter__(self) -> Iterator[MapBatch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """The batches that are left of the epoch; none is kept here while the caller works on it."""
         self._handed = self.batches.skip
         reading = super().__iter__()
@@ -117,3 +151,30 @@ class ResumableLoader(DataLoader[MapBatch]):
         self.batches.seed = int(state["seed"])
         same = int(state["batches"]) == len(self.batches)
         self.batches.skip = int(state["batch"]) % len(self.batches) if same else 0
+
+
+def training_loader(data: Dataset[Batch], batches: ShuffledBatches, workers: int) -> ResumableLoader[Batch]:
+    """A loader of the lists of positions that `batches` makes of `data`; its workers live for all epochs."""
+    loader: ResumableLoader[Batch] = ResumableLoader(
+        data,
+        sampler=batches,
+        batch_size=None,  # the sampler makes the batches
+        collate_fn=as_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+    loader.batches = batches
+    return loader
+
+
+def judging_loader(data: Dataset[Batch], batches: OrderedBatches, workers: int) -> BatchLoader[Batch]:
+    """A loader of the lists of positions that `batches` makes of `data`, in order."""
+    return BatchLoader(
+        data,
+        sampler=batches,
+        batch_size=None,
+        collate_fn=as_is,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )

@@ -1,0 +1,1 @@
+"""The weather side of every verb: stores, scores, maps and forecast files."""
