@@ -1,0 +1,1 @@
+"""Clips: annotations, decoding, frame choice, features, vocabulary, batches."""

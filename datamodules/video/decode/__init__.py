@@ -1,0 +1,1 @@
+"""Clips and pictures on disk -> chosen frames, upright, of one size."""
