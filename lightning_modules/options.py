@@ -65,6 +65,7 @@ class ModelOptions(Options):
     noise: standard deviation of the noise on the normalised inputs in training.
     """
 
+    kind: Literal["forecaster"] = "forecaster"
     encoder: EncoderOptions = EncoderOptions()
     recurrent: RecurrentOptions = RecurrentOptions()
     decoder: DecoderOptions = DecoderOptions()

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
 
+from lightning_modules.caption_options import WordSamplingOptions
 from lightning_modules.options import CurriculumOptions, OptimizerOptions, ScheduledSamplingOptions
 
 
@@ -42,4 +43,9 @@ def rollout_steps(options: CurriculumOptions, horizon: int, epoch: int) -> int:
 
 def truth_share(options: ScheduledSamplingOptions, share: float) -> float:
     """The probability that a step of the rollout reads the truth, linear from `start` to `end`."""
+    return options.start + (options.end - options.start) * share
+
+
+def own_share(options: WordSamplingOptions, share: float) -> float:
+    """The probability that a word is read from the model's own sentence, linear from `start` to `end`."""
     return options.start + (options.end - options.start) * share

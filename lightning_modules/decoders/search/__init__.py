@@ -1,0 +1,1 @@
+"""Writes sentences with a decoder's step: greedy, sampled or by beam search, batched on any device."""
