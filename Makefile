@@ -1,4 +1,4 @@
-# make quickstart   the environment, the sample data, a small forecaster, its table of skill
+# make quickstart   the environment, the sample data, a small forecaster and a small captioner, their tables
 # make test         what tests need, then the linter, the type checker and the tests
 # Packages come from wherever pip is configured to look.
 
@@ -16,7 +16,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 	@echo "make test-slow    the tests that take minutes"
-	@echo "make bench        how fast packed windows are read, against a bare memory map"
+	@echo "make bench        speed against textbook versions: windows, beam search, CIDEr"
 	@echo "make ui           MLflow's pages on http://127.0.0.1:$(PORT)"
 	@echo "make clean        remove the environment and caches; runs and stores stay"
 
@@ -39,6 +39,7 @@ install: .venv/.installed
 
 quickstart: .venv/.installed
 	$(BIN)/skyreel train experiment=sample_weather run.name=quickstart paths.runs=$(RUNS)
+	$(BIN)/skyreel train experiment=sample_clips run.name=quickstart paths.runs=$(RUNS) data.sample.clips=600 trainer.max_minutes=1.5
 
 test: .venv/.installed-test
 	$(BIN)/ruff check .
@@ -49,7 +50,7 @@ test: .venv/.installed-test
 test-slow: .venv/.installed-test
 	$(BIN)/pytest -q -m slow
 
-bench: .venv/.installed
+bench: .venv/.installed-test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 ui: .venv/.installed

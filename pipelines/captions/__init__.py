@@ -1,0 +1,1 @@
+"""The captions side of every verb: clips, scores, contact sheets and subtitles."""
