@@ -42,9 +42,14 @@ def _cropped(pixels: NDArray[np.uint8], share: float, across: float, down: float
 def _coloured(
     pixels: NDArray[np.uint8], brightness: float, contrast: float, saturation: float
 ) -> NDArray[np.uint8]:
-    """Brightness, contrast about the clip's mean and saturation about grey, each times its factor."""
-    found = pixels.astype(np.float32) * brightness
-    found = (found - found.mean()) * contrast + found.mean()
-    grey = (found @ GREY)[..., None]
-    found = (found - grey) * saturation + grey
-    return (found + 0.5).clip(0, 255).astype(np.uint8)
+    """Brightness, contrast about the clip's mean and saturation about grey, each times its factor.
+
+    All three are linear, so that they are one matrix and one offset; a frame at a time, to spare memory.
+    """
+    mean = brightness * float(pixels.mean(dtype=np.float64))
+    mixed = saturation * np.eye(3) + (1 - saturation) * GREY[:, None]
+    matrix = (brightness * contrast * mixed).astype(np.float32)
+    offset = np.float32((1 - contrast) * mean + 0.5)
+    return np.stack(
+        [(frame.astype(np.float32) @ matrix + offset).clip(0, 255).astype(np.uint8) for frame in pixels]
+    )

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
-VERSION = 1
+VERSION = 2
 """Of the findings: raised when the readers change, so that every file is looked at again."""
 
 KEEP_SECONDS = 5.0
@@ -52,7 +52,7 @@ class _Piece(NamedTuple):
     stop: float | None
 
 
-class _State(NamedTuple):
+class FileState(NamedTuple):
     """By which a file is known to be the one that was read: bytes and time of change (ns)."""
 
     size: int
@@ -66,7 +66,7 @@ class _Finding(NamedTuple):
     warning: str | None
 
 
-_Known = dict[_Piece, tuple[_State, _Finding]]
+_Known = dict[_Piece, tuple[FileState, _Finding]]
 
 
 def check_clips(
@@ -83,15 +83,16 @@ def check_clips(
               only what is new or has changed, and one that was interrupted goes on
     progress: called with (files read, files to read);  threads: files that are read at once
 
+    Pieces of a clip may share its id: it is bad where one of them is, for the first one's reason.
     A clip without a file, or whose file the system does not hand over, is bad; that is not kept.
     """
     kept = folder / f"clips-{_digest(frames)}.json"
     known = _load(kept)
     findings: dict[_Piece, _Finding] = {}
-    new: dict[_Piece, _State] = {}
+    new: dict[_Piece, FileState] = {}
     for piece in dict.fromkeys(_piece(clip) for clip in clips if clip.file is not None):
         try:
-            state = _state(Path(piece.path))
+            state = state_of(Path(piece.path))
         except OSError as error:
             findings[piece] = _Finding((error.strerror or str(error)).lower(), None)
             continue
@@ -101,14 +102,19 @@ def check_clips(
             new[piece] = state
     findings.update(_read_and_keep(new, frames, kept, known, progress, threads))
     fileless = _Finding("it has no file", None)
-    found = {clip.id: fileless if clip.file is None else findings[_piece(clip)] for clip in clips}
-    bad = {name: finding.reason for name, finding in found.items() if finding.reason is not None}
-    warned = {name: finding.warning for name, finding in found.items() if finding.warning is not None}
+    found = [(clip.id, fileless if clip.file is None else findings[_piece(clip)]) for clip in clips]
+    bad: dict[str, str] = {}
+    warned: dict[str, str] = {}
+    for name, finding in found:
+        if finding.reason is not None:
+            bad.setdefault(name, finding.reason)
+        if finding.warning is not None:
+            warned.setdefault(name, finding.warning)
     return Checked(tuple(clip for clip in clips if clip.id not in bad), bad, warned)
 
 
 def _read_and_keep(
-    new: Mapping[_Piece, _State],
+    new: Mapping[_Piece, FileState],
     frames: FrameOptions,
     kept: Path,
     known: _Known,
@@ -151,11 +157,11 @@ def _piece(clip: CaptionedClip) -> _Piece:
     return _Piece(str(clip.file.absolute()), clip.start, clip.stop)
 
 
-def _state(path: Path) -> _State:
+def state_of(path: Path) -> FileState:
     """Size and time of change of a file; of a folder of images those of its files together."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     found = [file.stat() for file in files]
-    return _State(sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0))
+    return FileState(sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0))
 
 
 def _digest(frames: FrameOptions) -> str:
@@ -172,7 +178,7 @@ def _load(kept: Path) -> _Known:
     """What earlier checks found; nothing, and a word in the log, when the file is damaged."""
     try:
         return {
-            _Piece(path, start, stop): (_State(size, changed), _Finding(reason, warning))
+            _Piece(path, start, stop): (FileState(size, changed), _Finding(reason, warning))
             for path, start, stop, size, changed, reason, warning in json.loads(kept.read_text("utf-8"))
         }
     except FileNotFoundError:

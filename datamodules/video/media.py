@@ -17,6 +17,11 @@ IMAGE_ENDINGS = (".avif", ".bmp", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm
 _ENDINGS = frozenset((*VIDEO_ENDINGS, *IMAGE_ENDINGS))
 
 
+def is_image(path: Path) -> bool:
+    """Whether the ending is that of a still picture."""
+    return path.suffix.lower() in IMAGE_ENDINGS
+
+
 @dataclass(frozen=True)
 class Media:
     """Where the clips of a corpus lie.

@@ -31,8 +31,8 @@ class ClipError(ValueError):
         return f"{self.path}: {self.reason}"
 
 
-_HEAD_BYTES = 1 << 16
-"""Of a file, in which the boxes that say how it is encrypted lie, where its index comes first."""
+_INDEX_BYTES = 1 << 24
+"""Of an index, in which it says how the pictures are encrypted."""
 
 
 class _Box(NamedTuple):
@@ -104,7 +104,15 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:
 def encrypted(path: Path) -> ClipError | None:
     """The fault of a clip that needs a key, by its boxes (Common Encryption, ISO/IEC 23001-7); else None."""
     with path.open("rb") as file:
-        beginning = file.read(_HEAD_BYTES)
-    if b"sinf" in beginning and (b"encv" in beginning or b"schm" in beginning):
-        return ClipError(path, "encrypted: its pictures need a key")
+        beginning = file.read(12)
+        if beginning[4:8] not in _ISO_TYPES:
+            return None
+        place = 0
+        for box in _boxes(file, os.fstat(file.fileno()).st_size):
+            if box.kind == b"moov":
+                file.seek(place)
+                index = file.read(min(box.end - place, _INDEX_BYTES))
+                if b"sinf" in index and b"schm" in index:
+                    return ClipError(path, "encrypted: its pictures need a key")
+            place = box.end
     return None

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Chosen frames of a clip.
+    """Chosen frames of a clip, or of a piece of it.
 
     pixels:        (frame, height, width, 3) uint8 RGB, upright
-    times:         (frame,) float32, seconds since the first frame of the clip
-    duration:      seconds that the clip lasts
-    source_frames: how many frames the clip has: decoded ones, not what its header claims
+    times:         (frame,) float32, seconds since the first frame of the clip, or of the piece
+    duration:      seconds that it lasts
+    source_frames: how many frames it has: as many as its packets show, not what its header claims, and where
+        some of them fail, as many as decode
     warning:       what is wrong with a clip that is read all the same; None when nothing is
     """
 
@@ -50,25 +51,26 @@ class Shown(NamedTuple):
     """The pictures that were asked for among all that a film shows.
 
     pictures: by their number, (size, size, 3) uint8
-    times:    (frame,) seconds within the file at which each frame that decodes begins, never decreasing
     warning:  what went wrong on the way, or None
     """
 
     pictures: dict[int, NDArray[np.uint8]]
-    times: NDArray[np.float64]
     warning: str | None
 
 
 class Film(Protocol):
-    """A clip that is open. Frames are numbered in the order in which they are shown."""
+    """A clip, or a piece of one, that is open. Frames are numbered in the order in which they are shown."""
 
     def times(self) -> NDArray[np.float64]:
-        """(frame,) seconds within the file at which frames are promised to begin, known without decoding."""
+        """(frame,) seconds within the file at which frames begin, never decreasing.
+
+        They are what the file promises, until `show` has found that fewer decode.
+        """
 
     def show(self, wanted: Iterable[int]) -> Shown:
-        """The frames of these numbers, and what there is; a number that is not there is left out.
+        """The frames of these numbers; when some are missing, `times` says afterwards which are there.
 
-        Each call begins anew, and the same call gives the same. Errors: ClipError with the cause.
+        The same call gives the same. Errors: ClipError with the cause.
         """
 
     def facts(self) -> ClipFacts:

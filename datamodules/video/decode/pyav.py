@@ -1,6 +1,7 @@
 """Films read by PyAV, which brings its own FFmpeg: packets tell the times, chosen frames are converted."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,45 +9,49 @@ from typing import Self
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from datamodules.video.decode.faults import ClipError, encrypted, require_file, unopened
-from datamodules.video.decode.fitting import fit_picture, stored_size, turned
+from datamodules.video.decode.faults import ClipError, encrypted
 from datamodules.video.decode.frames import ClipFacts, Shown
+from datamodules.video.decode.packets import PacketSource
+from datamodules.video.decode.painting import Painter, Stance, pixel_shape
+from datamodules.video.decode.timetable import read_timetable
 from datamodules.video.frame_choice import length
 
-av.logging.set_level(av.logging.PANIC)
-
-EXACT = Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
-"""The same picture on every processor."""
 NOTHING = "damaged: no frame of it can be decoded from what is there"
 MOST_FAULTS = 200
-"""How many packets may fail, after which nothing more is expected of a file."""
+"""How many packets in a row may fail, after which nothing more is expected of a file."""
+
+
+class _BackwardsError(Exception):
+    """Frames come in another order than their times: an AVI file knows only that of decoding."""
 
 
 class PyavFilm:
-    """A clip opened by PyAV (see `Film`): decoded on one thread, only the wanted pictures in memory.
+    """A clip, or a piece of one, opened by PyAV (see `Film`): only the wanted pictures are in memory.
 
-    size, fit: what pictures are brought to (see `FrameOptions`)
+    size, fit:   what pictures are brought to (see `FrameOptions`)
+    start, stop: seconds since the first frame of the file
     Errors: ClipError with the cause, when the film is opened or when its frames are asked for.
     """
 
-    def __init__(self, path: Path, size: int, fit: str) -> None:
-        require_file(path)
-        self.path, self.size, self.fit = path, size, fit
+    def __init__(
+        self, path: Path, size: int, fit: str, start: float | None = None, stop: float | None = None
+    ) -> None:
+        self.path, self._piece = path, (start, stop)
+        self._source = PacketSource(path)
         try:
-            self._container = av.open(str(path))
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise encrypted(path) or unopened(path, str(error).partition(":")[0]) from error
-        if not self._container.streams.video:
-            kinds = sorted({stream.type for stream in self._container.streams})
-            self._container.close()
-            raise ClipError(path, f"no video stream: {' and '.join(kinds) or 'nothing'} only")
-        self._stream = self._container.streams.video[0]
-        self._stream.codec_context.thread_count = 1
-        self._reformatter = VideoReformatter()
-        self._promised: list[int] | None = None
+            self._table = read_timetable(self._source, start, stop)
+        except ClipError:
+            self._source.close()
+            raise
+        self._wide = pixel_shape(self._source.stream.sample_aspect_ratio)
+        self._painter = Painter(size, fit, self._wide)
+        self._sound = True
+        self._warning: str | None = None
+        if self._table.lacking:
+            there = len(self._table.ticks)
+            self._warning = f"cut short: {there} of {there + self._table.lacking} frames are there"
 
     def __enter__(self) -> Self:
         """The film, which is closed at the end."""
@@ -56,145 +61,123 @@ class PyavFilm:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Gives back what the reader holds."""
-        self._container.close()
+        self._source.close()
 
     def times(self) -> NDArray[np.float64]:
-        """(frame,) seconds within the file at which frames are promised to begin, known without decoding."""
-        return self._seconds(self._ticks())
+        """(frame,) seconds within the file (see `Film`)."""
+        return self._table.seconds()
 
     def show(self, wanted: Iterable[int]) -> Shown:
-        """The frames of these numbers among those promised, and the times of all that decode.
+        """The frames of these numbers.
 
-        A number that is not there is left out. Decoding begins at the key frame before the first one and ends
-        with the last, unless something fails on the way: then everything is looked at.
+        Only stretches from a key frame to a wanted one are decoded. When something fails on the way, the
+        whole film is looked through, and `times` are those of the frames that decode.
         """
-        ticks = self._ticks()
-        targets = {ticks[number]: number for number in wanted if number < len(ticks)}
+        ticks = self._table.ticks
+        targets = {int(ticks[number]): number for number in sorted(set(wanted)) if number < len(ticks)}
         if not targets:
             raise encrypted(self.path) or ClipError(self.path, "no frames: a header without pictures")
-        first, last = min(targets), max(targets)
-        shown = self._show(targets, first, last)
-        if len(shown.pictures) < len(targets) and first > ticks[0]:
-            shown = self._show(targets, ticks[0], last)
-        return shown
+        try:
+            pictures = self._picked(targets) if self._sound else None
+            return Shown(self._looked_through(targets) if pictures is None else pictures, self._warning)
+        except _BackwardsError:
+            self._sound = True
+            self._table = read_timetable(self._source, *self._piece, ordered=True)
+            return Shown({}, self._warning)
 
-    def _show(self, targets: dict[int, int], first: int, last: int) -> Shown:
+    def _picked(self, targets: dict[int, int]) -> dict[int, NDArray[np.uint8]] | None:
+        """The pictures, by number; None when something fails on the way."""
         pictures: dict[int, NDArray[np.uint8]] = {}
-        found: list[int] = []
+        for key, run in self._table.runs(sorted(targets)):
+            for tick, frame in self._decoded(key):
+                if frame is None:
+                    return None
+                number = targets.get(tick)
+                if number is not None and number not in pictures:
+                    pictures[number] = self._painter.paint(frame)
+                if tick >= run[-1]:
+                    break
+        return pictures if len(pictures) == len(targets) else None
+
+    def _looked_through(self, targets: dict[int, int]) -> dict[int, NDArray[np.uint8]]:
+        """The pictures that there are, by number, after a look at all frames, which are then known."""
+        self._sound = False
+        promised = self._table.ticks
+        last = int(promised[-1])
+        key, _ = next(iter(self._table.runs([int(promised[0])])))
+        pictures: dict[int, NDArray[np.uint8]] = {}
+        found: set[int] = set()
         faults = 0
-        for tick, frame in self._decoded(first):
+        for tick, frame in self._decoded(key):
             if frame is None:
                 faults += 1
-                continue
-            found.append(tick)
-            if tick in targets:
-                pictures[targets[tick]] = self._picture(frame)
-            if tick >= last and len(pictures) == len(targets) and not faults:
-                return Shown(pictures, self._seconds(self._ticks()), None)
-        if not found:
-            raise encrypted(self.path) or ClipError(self.path, NOTHING)
-        promised = len(self._ticks())
-        warning = f"damaged: {len(found)} of {promised} frames can be decoded"
-        return Shown(pictures, self._seconds(sorted(found)), warning if len(found) < promised else None)
+            elif promised[0] <= tick <= last and tick not in found:
+                found.add(tick)
+                if tick in targets:
+                    pictures[targets[tick]] = self._painter.paint(frame)
+            if tick >= last:
+                break
+        fault = encrypted(self.path) if faults or not found else None
+        if fault is not None or not found:
+            raise fault or ClipError(self.path, NOTHING)
+        if faults and len(found) < len(promised):
+            all_frames = len(promised) + self._table.lacking
+            kind = "cut short" if self._table.lacking else "damaged"
+            self._warning = f"{kind}: {len(found)} of {all_frames} frames can be decoded"
+        self._table = replace(self._table, ticks=np.array(sorted(found), np.int64))
+        return pictures
 
-    def _ticks(self) -> list[int]:
-        """When packets say that their frames are shown, in units of the stream's time base, sorted."""
-        if self._promised is None:
-            found: list[int | None] = []
-            self._rewind(None)
-            try:
-                for packet in self._container.demux(self._stream):
-                    if packet.size and not packet.is_discard:
-                        found.append(packet.pts)
-            except (av.FFmpegError, OSError):
-                pass  # what is missing at the end shows when frames are asked for
-            known = [tick for tick in found if tick is not None]
-            whole = len(known) == len(found) and len(set(known)) == len(known)
-            self._by_order = not whole
-            self._promised = sorted(known) if whole else list(range(len(found)))
-        return self._promised
+    def _decoded(self, key: int | None) -> Iterator[tuple[int, VideoFrame | None]]:
+        """Ticks and frames as they are shown, from the key frame at the tick `key`; None for what fails.
 
-    def _seconds(self, ticks: list[int]) -> NDArray[np.float64]:
-        """(frame,) seconds of ticks."""
-        base = self._stream.time_base
-        if self._by_order or base is None:
-            rate = self._stream.average_rate or self._stream.base_rate
-            return np.asarray(ticks, float) / float(rate or 25)
-        return np.asarray(ticks, float) * float(base)
-
-    def _rewind(self, first: int | None) -> None:
-        """Go to the key frame before the tick `first`; None or the first frame is the beginning."""
-        self._container.close()
-        self._container = av.open(str(self.path))
-        self._stream = self._container.streams.video[0]
-        self._stream.codec_context.thread_count = 1
-        if first is not None and not self._by_order and first > self._ticks()[0]:
-            self._container.seek(first, stream=self._stream, backward=True)
-
-    def _decoded(self, first: int) -> Iterator[tuple[int, VideoFrame | None]]:
-        """Ticks and frames as they are shown, from the key frame before `first`; None for what fails.
-
-        Frames before the first that stands by itself (a key frame) count as failed: they are built on
-        pictures that are not there.
+        Frames before the first that stands by itself count as failed: they are built on pictures that are
+        not there.
         """
-        self._rewind(first)
-        faults, order, whole = 0, 0, False
-        packets = self._container.demux(self._stream)
+        none = np.iinfo(np.int64).min
+        faults, order, whole, before = 0, 0, False, none
+        packets = self._source.packets(key)
         while faults < MOST_FAULTS:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except (av.FFmpegError, OSError):
-                yield 0, None
+                yield none, None
                 return
+            # an edit list may hide the key frame, but not what is built on it
+            whole = whole or (packet.is_keyframe and packet.is_discard)
             try:
                 frames = packet.decode()
             except (av.FFmpegError, OSError):
-                faults += 1
-                yield 0, None
+                faults, whole = faults + 1, False  # what follows is built on it, up to the next key frame
+                yield none, None
                 continue
             for frame in frames:
                 assert isinstance(frame, VideoFrame)
-                tick = order if self._by_order else frame.pts
+                tick = order if self._table.ordered else frame.pts
                 order += 1
-                whole = whole or (bool(frame.key_frame) and not frame.is_corrupt)
-                yield (tick, frame) if whole and not frame.is_corrupt and tick is not None else (0, None)
-
-    def _picture(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8 RGB, upright, on black where the frame is transparent."""
-        turns = _quarter_turns(frame.rotation)
-        wide = float(self._stream.sample_aspect_ratio or 1)
-        width, height = stored_size((frame.width, frame.height), wide, turns, self.size, self.fit)
-        clear = any(part.is_alpha for part in frame.format.components)
-        found: NDArray[np.uint8] = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgba" if clear else "rgb24",
-            interpolation=(Interpolation.AREA if width < frame.width else Interpolation.BICUBIC) | EXACT,
-            src_color_range=ColorRange(frame.color_range) if frame.color_range in (1, 2) else None,
-            dst_color_range=ColorRange.JPEG,
-            threads=1,
-        ).to_ndarray()  # type: ignore[assignment]
-        if clear:
-            found = (found[..., :3] * (found[..., 3:] / 255.0) + 0.5).astype(np.uint8)
-        return fit_picture(turned(found, turns), self.size, self.fit)
+                if key is not None and tick is not None and tick < key:
+                    continue  # leads to the key frame, and belongs to the stretch before
+                whole = (whole or bool(frame.key_frame)) and not frame.is_corrupt
+                sound = whole and tick is not None
+                faults = 0 if sound else faults
+                if sound and tick is not None:
+                    if tick < before:
+                        raise _BackwardsError
+                    before = tick
+                yield (tick, frame) if sound and tick is not None else (none, None)
 
     def facts(self) -> ClipFacts:
         """What is known of the clip from its packets and its first frame."""
-        times = self.times()
-        first = next((frame for _, frame in self._decoded(self._ticks()[0]) if frame is not None), None)
+        if not len(self._table.ticks):
+            raise encrypted(self.path) or ClipError(self.path, "no frames: a header without pictures")
+        key, _ = next(iter(self._table.runs([int(self._table.ticks[0])])))
+        first = next((frame for _, frame in self._decoded(key) if frame is not None), None)
         if first is None:
             raise encrypted(self.path) or ClipError(self.path, NOTHING)
-        turns = _quarter_turns(first.rotation)
-        width, height = round(first.width * float(self._stream.sample_aspect_ratio or 1)), first.height
-        if turns % 2:
+        stance = Stance.of(first)
+        width, height = max(1, round(first.width * self._wide)), first.height
+        if stance.transposed:
             width, height = height, width
-        codec = self._stream.codec_context.name
-        return ClipFacts(len(times), length(times), width, height, codec, -90 * turns % 360)
-
-
-def _quarter_turns(rotation: int) -> int:
-    """Quarter turns counterclockwise that bring a stored picture upright; 0 of a turn that is none."""
-    return round(rotation / 90) % 4 if abs(rotation) <= 360 else 0
+        times, codec = self.times(), self._source.stream.codec_context.name
+        return ClipFacts(len(times), length(times), width, height, codec, stance.rotation)

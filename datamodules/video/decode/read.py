@@ -1,10 +1,13 @@
 """The one way to read a clip: its chosen frames, upright, of one size; or the reason why there are none."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from datamodules.video.decode.faults import ClipError
+from datamodules.video.decode.faults import ClipError, withheld
 from datamodules.video.decode.frames import ClipFacts, Film, Frames
 from datamodules.video.frame_choice import choose, length
 from datamodules.video.media import IMAGE_ENDINGS
@@ -28,62 +31,68 @@ def read_frames(
     """Frames of the clip as `options` choose them, (size, size) pixels, from what really decodes.
 
     training, rng: frames by chance (choice=segment).
-    start, stop: seconds within the clip, the first belongs to it, the last does not; None: the whole clip
+    start, stop: seconds since the clip's first frame: a piece is made of the frames that begin from `start`
+        to before `stop`, or else of the one on the screen; only what is about it is read. None: all of it
     Errors: ClipError with the cause; InputError for a backend that is not installed.
     """
     path = Path(path)
-    with open_film(path, options) as film:
-        times, warning = film.times(), None
+    with _opened(path, options, start, stop) as film:
         state = None if rng is None else rng.bit_generator.state
         for _ in range(CHOICES):
-            if not len(times):
-                break
-            first, last = _part(path, times, start, stop)
-            chosen = first + choose(options, times[first:last], training=training, rng=rng)
-            wanted = np.searchsorted(film.times(), times[chosen])
-            shown = film.show(wanted.tolist())
-            warning = warning or shown.warning
-            if all(number in shown.pictures for number in wanted.tolist()):
+            times, chosen = film.times(), np.zeros(1, np.int64)
+            if len(times):
+                chosen = choose(options, times, training=training, rng=rng)
+            pictures, warning = film.show(chosen.tolist())
+            if np.array_equal(film.times(), times) and all(one in pictures for one in chosen.tolist()):
                 return Frames(
-                    np.stack([shown.pictures[number] for number in wanted.tolist()]),
-                    (times[chosen] - times[first]).astype(np.float32),
-                    length(times[first:last]),
-                    len(shown.times),
+                    _stacked(pictures, chosen, options.size),
+                    (times[chosen] - times[0]).astype(np.float32),
+                    length(times),
+                    len(times),
                     warning,
                 )
-            times = shown.times
             if rng is not None and state is not None:
                 rng.bit_generator.state = state  # the same chance for what is left
-        film.show([0])
     raise ClipError(path, "damaged: its frames do not decode twice alike")
 
 
 def survey(path: Path) -> ClipFacts:
     """What is known of a clip without decoding it whole. Errors: ClipError with the cause."""
-    with open_film(Path(path), FrameOptions()) as film:
+    with _opened(Path(path), FrameOptions(), None, None) as film:
         return film.facts()
 
 
-def open_film(path: Path, options: FrameOptions) -> Film:
-    """The clip, opened by the reader that fits it."""
-    if path.is_dir() or path.suffix.lower() in IMAGE_ENDINGS:
+@contextmanager
+def _opened(path: Path, options: FrameOptions, start: float | None, stop: float | None) -> Iterator[Film]:
+    """The clip, or a piece of it, opened by the reader that fits it; what the system withholds is told."""
+    if stop is not None and stop <= (start or 0.0):
+        raise ClipError(path, f"no frames in this piece: it ends at {stop:g} s, where it begins or before")
+    try:
+        with _film(path, options, start, stop) as film:
+            yield film
+    except OSError as error:
+        raise withheld(path, error) from error
+
+
+def _film(path: Path, options: FrameOptions, start: float | None, stop: float | None) -> Film:
+    if path.suffix.lower() in IMAGE_ENDINGS or path.is_dir():
         from datamodules.video.decode.images import ImageFilm
 
-        return ImageFilm(path, options.size, options.fit)
+        return ImageFilm(path, options.size, options.fit, start, stop)
     if options.backend == "torchcodec":
         from datamodules.video.decode.torchcodec import TorchcodecFilm
 
-        return TorchcodecFilm(path, options.size, options.fit)
+        return TorchcodecFilm(path, options.size, options.fit, start, stop)
     from datamodules.video.decode.pyav import PyavFilm
 
-    return PyavFilm(path, options.size, options.fit)
+    return PyavFilm(path, options.size, options.fit, start, stop)
 
 
-def _part(path: Path, times: np.ndarray, start: float | None, stop: float | None) -> tuple[int, int]:
-    """Numbers of the first frame between `start` and `stop`, and of the one after the last."""
-    since = times - times[0] + 1e-6
-    first = 0 if start is None else int(np.searchsorted(since, start))
-    last = len(times) if stop is None else int(np.searchsorted(since, stop))
-    if first >= last:
-        raise ClipError(path, f"no frames between {start or 0:g} s and {stop:g} s" if stop else "too short")
-    return first, last
+def _stacked(
+    pictures: dict[int, NDArray[np.uint8]], chosen: NDArray[np.int64], size: int
+) -> NDArray[np.uint8]:
+    """(frame, size, size, 3) uint8; each picture is let go when it has been copied."""
+    stacked = np.empty((len(chosen), size, size, 3), np.uint8)
+    for number in list(pictures):
+        stacked[chosen == number] = pictures.pop(number)
+    return stacked

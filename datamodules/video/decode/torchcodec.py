@@ -11,17 +11,21 @@ from PIL import Image
 
 from datamodules.errors import InputError
 from datamodules.video.decode.faults import ClipError, require_file
-from datamodules.video.decode.fitting import fit_picture, stored_size
+from datamodules.video.decode.fitting import fit_image
 from datamodules.video.decode.frames import ClipFacts, Shown
+from datamodules.video.frame_choice import length
 
 
 class TorchcodecFilm:
-    """A clip opened by torchcodec (see `Film`), which turns frames upright itself.
+    """A clip, or a piece of one, opened by torchcodec (see `Film`), which turns frames upright itself.
 
+    start, stop: seconds since the first frame of the file
     Errors: InputError when torchcodec is absent; ClipError with the cause.
     """
 
-    def __init__(self, path: Path, size: int, fit: str) -> None:
+    def __init__(
+        self, path: Path, size: int, fit: str, start: float | None = None, stop: float | None = None
+    ) -> None:
         try:
             from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]
         except (ImportError, RuntimeError, OSError) as error:
@@ -36,6 +40,7 @@ class TorchcodecFilm:
             self._decoder: Any = VideoDecoder(str(path), num_ffmpeg_threads=1, seek_mode="exact")
         except (RuntimeError, ValueError) as error:
             raise ClipError(path, f"torchcodec cannot open it ({str(error).splitlines()[0]})") from error
+        self._first, self._times = self._piece(start, stop)
 
     def __enter__(self) -> Self:
         """The film."""
@@ -49,22 +54,35 @@ class TorchcodecFilm:
 
     def times(self) -> NDArray[np.float64]:
         """(frame,) seconds within the file."""
-        count = len(self._decoder)
-        stamps = (self._decoder.get_frame_at(number).pts_seconds for number in range(count))
-        return np.fromiter(stamps, float, count)
+        return self._times
 
     def show(self, wanted: Iterable[int]) -> Shown:
         """The frames of these numbers."""
-        times = self.times()
-        pictures = {number: self._picture(number) for number in sorted(set(wanted)) if number < len(times)}
-        return Shown(pictures, times, None)
+        chosen = sorted({number for number in wanted if number < len(self._times)})
+        return Shown({number: self._picture(self._first + number) for number in chosen}, None)
+
+    def _piece(self, start: float | None, stop: float | None) -> tuple[int, NDArray[np.float64]]:
+        """Number of the first frame of the piece, and the times of all of its frames."""
+        count = len(self._decoder)
+        try:
+            stamps = (self._decoder.get_frame_at(number).pts_seconds for number in range(count))
+            times = np.fromiter(stamps, float, count)
+        except RuntimeError as error:
+            raise ClipError(self.path, f"damaged ({str(error).splitlines()[0]})") from error
+        since = times - times[:1]
+        first = 0 if start is None else int(np.searchsorted(since, start - 1e-6))
+        last = count if stop is None else int(np.searchsorted(since, stop - 1e-6))
+        if first >= last:
+            if not first or first == count:
+                raise ClipError(self.path, "no frames in this piece")
+            first, last = first - 1, first
+        return first, times[first:last]
 
     def facts(self) -> ClipFacts:
         """What torchcodec found while it opened the file."""
         found = self._decoder.metadata
-        return ClipFacts(
-            len(self._decoder), float(found.duration_seconds), found.width, found.height, found.codec, 0
-        )
+        frames, duration = len(self._times), length(self._times) if len(self._times) else 0.0
+        return ClipFacts(frames, duration, found.width, found.height, found.codec, 0)
 
     def _picture(self, number: int) -> NDArray[np.uint8]:
         """(size, size, 3) uint8 RGB."""
@@ -72,6 +90,4 @@ class TorchcodecFilm:
             picture = self._decoder[number].permute(1, 2, 0).numpy()
         except RuntimeError as error:
             raise ClipError(self.path, f"damaged ({str(error).splitlines()[0]})") from error
-        image = Image.fromarray(picture)
-        scaled = stored_size(image.size, 1.0, 0, self.size, self.fit)
-        return fit_picture(np.asarray(image.resize(scaled, Image.Resampling.BICUBIC)), self.size, self.fit)
+        return fit_image(Image.fromarray(picture), 1.0, self.size, self.fit)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_good_clips_stay_in_order_and_bad_ones_have_their_reason(
     assert found.bad["bare"] == "it has no file"
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert check_clips(asked, FRAMES, tmp_path / "other", threads=3) == found
+
+
+def test_a_clip_is_bad_where_any_of_its_pieces_is(clips: tuple[CaptionedClip, ...], tmp_path: Path) -> None:
+    assert clips[1].file is not None
+    clips[1].file.write_bytes(b"")
+    pieces = (replace(clips[1], id="a"), replace(clips[0], id="a"), clips[2])
+    found = check_clips(pieces, FRAMES, tmp_path / "kept")
+    assert found.good == (clips[2],)
+    assert set(found.bad) == {"a"}
 
 
 def test_a_second_check_opens_nothing(clips: tuple[CaptionedClip, ...], tmp_path: Path) -> None:
