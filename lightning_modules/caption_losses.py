@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from datamodules.batches import END, PAD
+from datamodules.batches import END, PAD, UNKNOWN
 
 
 def cross_entropy(logits: Tensor, tokens: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -20,6 +21,17 @@ def cross_entropy(logits: Tensor, tokens: Tensor, smoothing: float = 0.0) -> Ten
         loss = (1 - smoothing) * loss - smoothing * log_p[..., END:].mean(-1)
     real = target != PAD
     return torch.where(real, loss, 0.0).sum() / real.sum().clamp_min(1)
+
+
+def concept_loss(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Binary cross-entropy of the words that any caption of a clip holds, over their number. A scalar.
+
+    logits: (batch, word);  tokens: (batch, caption, token) int64 from BEGIN on, END, then PAD
+    """
+    held = torch.zeros_like(logits, dtype=torch.float32).scatter_(1, tokens.flatten(1), 1.0)
+    held[:, : UNKNOWN + 1] = 0
+    missed = functional.binary_cross_entropy_with_logits(logits.float(), held, reduction="none")
+    return (missed.sum(1) / held.sum(1).clamp_min(1)).mean()
 
 
 def policy_gradient(log_probability: Tensor, advantage: Tensor) -> Tensor:

@@ -73,12 +73,15 @@ class CaptionerOptions(Options):
     """Encoder of frames, recurrent network over frames, decoder of words.
 
     recurrent: the network that reads the frames in order before words are written; null leaves it out.
+    concepts: weight of a second loss in training: which words the captions hold at all, told from the mean of
+        what was read (Fang et al. 2015); 0 leaves it out.
     """
 
     kind: Literal["captioner"]
     encoder: FrameEncoderOptions = FrameEncoderOptions()
     recurrent: ReaderOptions | None = ReaderOptions()
     decoder: WordDecoderOptions = WordDecoderOptions()
+    concepts: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

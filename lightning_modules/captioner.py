@@ -1,16 +1,29 @@
 """The whole captioner: CNN per frame -> recurrent network over frames -> recurrent network over words."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from datamodules.batches import ClipBatch
 from lightning_modules.caption_options import CaptionerOptions, DecodingOptions
-from lightning_modules.decoders.attention import Memory
+from lightning_modules.decoders.attention import Memory, masked_mean
 from lightning_modules.decoders.search.sentences import Sentences
 from lightning_modules.decoders.search.write import write_sentences
 from lightning_modules.decoders.words import WordDecoder
 from lightning_modules.encoders.frames import FrameEncoder
 from lightning_modules.recurrent.frame_reader import FrameReader
+
+
+class Spoken(NamedTuple):
+    """What a captioner says in training.
+
+    logits:   (batch, caption, token - 1, word) of each next word
+    concepts: (batch, word) logits of the words that the clip's captions hold; None where that is not learnt
+    """
+
+    logits: Tensor
+    concepts: Tensor | None
 
 
 class Captioner(nn.Module):
@@ -43,6 +56,8 @@ class Captioner(nn.Module):
         fixed = self.encoder is None or self.encoder.frozen
         self.reader = FrameReader(options, feature_shape, fixed=fixed)
         self.decoder = WordDecoder(options.decoder, words, self.reader.width)
+        self.concept_weight = options.concepts
+        self.concepts = nn.Linear(self.reader.width, words) if options.concepts else None
 
     def remember(self, batch: ClipBatch) -> Memory:
         """What the decoder looks at while it writes. Errors: ValueError for features of another shape."""
@@ -63,13 +78,15 @@ class Captioner(nn.Module):
         own_share: float = 0.0,
         per: str = "token",
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Logits (batch, caption, token - 1, word) of each next word of `batch.tokens`, given those before.
+    ) -> Spoken:
+        """Logits of each next word of `batch.tokens` given those before, and of what is there at all.
 
         own_share: how often the word before is the model's own instead of the caption's, for each token or
             for a whole sample (`per`)
         """
-        return self.logits(self.remember(batch), batch.tokens, own_share, per, generator)
+        memory = self.remember(batch)
+        found = None if self.concepts is None else self.concepts(masked_mean(memory))
+        return Spoken(self.logits(memory, batch.tokens, own_share, per, generator), found)
 
     def logits(
         self,
@@ -79,7 +96,8 @@ class Captioner(nn.Module):
         per: str = "token",
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Like `forward`, of `tokens` (batch, caption, token), from what is remembered already."""
+        """(batch, caption, token - 1, word): those of `forward`, of `tokens` (batch, caption, token), from
+        what is remembered already."""
         logits: Tensor = self.decoder(memory, tokens, own_share, per, generator)
         return logits
 

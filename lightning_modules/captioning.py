@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datamodules.batches import ClipBatch
-from lightning_modules.caption_losses import cross_entropy
+from lightning_modules.caption_losses import concept_loss, cross_entropy
 from lightning_modules.caption_options import CaptionOptions, DecodingOptions
 from lightning_modules.captioner import Captioner
 from lightning_modules.clip_sentences import ClipSentences, clip_sentences, gathered
@@ -70,10 +70,14 @@ class CaptioningModule(Optimized):
             return found.loss
         sampling = self.task.scheduled_sampling
         share = own_share(sampling, training_share(self.trainer))
-        logits = self.model(batch, share, sampling.per)
-        loss = cross_entropy(logits, batch.tokens, self.task.label_smoothing)
+        said = self.model(batch, share, sampling.per)
+        loss = cross_entropy(said.logits, batch.tokens, self.task.label_smoothing)
         self._log_training(batch, loss=loss)
-        return loss
+        if said.concepts is None:
+            return loss
+        missed = concept_loss(said.concepts, batch.tokens)
+        self._log_training(batch, concepts=missed)
+        return loss + self.model.concept_weight * missed
 
     def _log_training(self, batch: ClipBatch, **figures: Tensor) -> None:
         """Log means over the epoch and all ranks."""

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.batches import BEGIN, END, PAD, UNKNOWN, ClipBatch
-from lightning_modules.caption_losses import policy_gradient
+from lightning_modules.caption_losses import concept_loss, policy_gradient
 from lightning_modules.caption_options import DecodingOptions
 from lightning_modules.captioner import Captioner
+from lightning_modules.decoders.attention import masked_mean
 from lightning_modules.metrics.captions.cider import CiderReferences
 from lightning_modules.metrics.captions.written import words_of
 
@@ -70,6 +71,9 @@ def criticise(
         logits = model.logits(memory, torch.cat([begin, tokens], dim=-1))
     rewards = reward(tokens, batch.clip)
     loss = policy_gradient(log_probability(logits, tokens), rewards - baseline)
+    if model.concepts is not None:
+        held = concept_loss(model.concepts(masked_mean(memory)), batch.tokens)
+        loss = loss + model.concept_weight * held
     return Criticised(loss, rewards.mean(), baseline.mean())
 
 

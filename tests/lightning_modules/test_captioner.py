@@ -51,7 +51,7 @@ def test_every_parameter_gets_a_gradient(recurrent: str | None, decoder: dict[st
             continue
         model = captioner(encoder=encoder, recurrent=recurrent, decoder=decoder)
         batch = clips()
-        logits = model(batch, own_share, "sample")
+        logits = model(batch, own_share, "sample").logits
         assert logits.shape == (4, 2, batch.tokens.shape[-1] - 1, VOCABULARY)
         cross_entropy(logits, batch.tokens, 0.1).backward()
         learnt = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
@@ -76,10 +76,10 @@ def test_padded_frames_change_nothing(recurrent: str | None, frozen: bool, decod
         times=torch.cat([batch.times, torch.full((4, 2), torch.nan)], dim=1),
     )
     longer.frames[:, :5][~batch.mask] = 255
-    torch.testing.assert_close(model(longer), model(batch))
+    torch.testing.assert_close(model(longer).logits, model(batch).logits)
     one = [torch.narrow(part, 0, 3, 1) for part in batch]
     alone = ClipBatch(*one)._replace(frames=batch.frames[3:, :3], mask=batch.mask[3:, :3])
-    torch.testing.assert_close(model(alone), model(batch)[3:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model(alone).logits, model(batch).logits[3:], rtol=1e-4, atol=1e-5)
 
 
 def test_stored_features_give_what_the_frozen_encoder_gives() -> None:
@@ -92,10 +92,10 @@ def test_stored_features_give_what_the_frozen_encoder_gives() -> None:
     assert other.encoder is None
     other.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("encoder.")})
     features = model.encoder(batch.frames, batch.mask)
-    torch.testing.assert_close(other(stored(features, batch)), model(batch))
+    torch.testing.assert_close(other(stored(features, batch)).logits, model(batch).logits)
     half = stored(features.half(), batch)
     half.features[~batch.mask] = torch.nan
-    torch.testing.assert_close(other(half), model(batch), rtol=2e-2, atol=2e-2)
+    torch.testing.assert_close(other(half).logits, model(batch).logits, rtol=2e-2, atol=2e-2)
     with pytest.raises(ValueError, match=r"\(4, 9\) came in; this model reads \(4, 8\)"):
         other(stored(torch.zeros(4, 5, 4, 9), batch))
 
