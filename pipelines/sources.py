@@ -1,6 +1,7 @@
 """Source files where the settings say they are: made, fetched, or asked for."""
 
 import difflib
+from glob import glob
 from pathlib import Path
 
 from datamodules.errors import InputError
@@ -93,7 +94,8 @@ def _require_clips(options: ClipOptions) -> None:
         wanted.append(("data.features", options.features))
     page = f" The data are described at {options.download.page}." if options.download else ""
     for key, path in wanted:
-        if not Path(path).exists():
+        pattern = str(Path(path).expanduser()) if key == "data.annotations" else ""
+        if not Path(path).exists() and not glob(pattern, recursive=True):  # noqa: PTH207 (absolute globs)
             near = nearest_path(Path(path))
             hint = f" Did you mean {near}?" if near else ""
             raise InputError(f"{key}={path}: there is no such file or folder.{hint}{page}")

@@ -2,6 +2,7 @@
 
 import logging
 import struct
+import textwrap
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -50,7 +51,9 @@ def load_weights(module: Module, checkpoint: Path) -> Module:
 
 
 def _refused(checkpoint: Path, error: BaseException) -> InputError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    found = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
+    reason = textwrap.shorten(found, 200)
     return InputError(
         f"{checkpoint}: not a checkpoint of this model ({reason}). It is cut, or comes from elsewhere "
         "(code in a checkpoint is never run): train again, or name another with checkpoint=FILE"

@@ -1,6 +1,5 @@
 """From settings to captioned clips: sources present, files found and checked, split, spelt."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -12,16 +11,24 @@ from datamodules.errors import InputError
 from datamodules.video.annotations.corpus import Corpus
 from datamodules.video.annotations.names import captions_of_names
 from datamodules.video.annotations.read import read_annotations
+from datamodules.video.annotations.sheet import check_width, sheet_of
+from datamodules.video.annotations.source import load
+from datamodules.video.annotations.wording import first_few
 from datamodules.video.check import check_clips
 from datamodules.video.clips import CaptionedClip
+from datamodules.video.foreign_features import open_foreign_features
 from datamodules.video.media import find_media
 from datamodules.video.options import ClipOptions
 from datamodules.video.splits import split_clips
 from datamodules.video.vocabulary import Vocabulary, fit_vocabulary
+from lightning_modules.metrics.captions.facts import ALL
 from pipelines.console import progress, rank
 from pipelines.sources import bring_sources
 
 log = logging.getLogger(__name__)
+
+NO_FACTS = ("clip", "split")
+"""Columns of a table of facts that say which clip, not what is true of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +86,7 @@ def open_clips(
         bad,
         {name: len(chosen) for name, chosen in ids.items()},
         vocabulary or fit_vocabulary(captions, options.vocabulary),
-        read_facts(Path(options.facts)) if options.facts else {},
+        _facts_of(options, splits["test"]),
         corpus.sources,
     )
 
@@ -96,14 +103,16 @@ def found_clips(
 ) -> tuple[dict[str, CaptionedClip], dict[str, str]]:
     """The clips that can be read, by id, and why the others cannot.
 
-    Stored features need no files: then every clip passes here, and the store tells which it lacks.
+    Features made elsewhere need no files: then a clip without features is one that cannot be read.
     """
     chosen = {clip: corpus.clips[clip] for clip in dict.fromkeys(wanted)}
     if options.features not in ("pixels", "store"):
+        made = open_foreign_features(Path(options.features))
         return {
             name: CaptionedClip(name, None, clip.start, clip.stop, clip.captions)
             for name, clip in chosen.items()
-        }, {}
+            if name in made
+        }, {name: f"no features in {options.features}" for name in chosen if name not in made}
     media = find_media(Path(options.path), corpus)
     bad = {name: f"no file of this id in {options.path}" for name in chosen if name not in media.files}
     clips = {
@@ -123,9 +132,11 @@ def _refuse_or_tell(options: ClipOptions, bad: Mapping[str, str]) -> None:
         return
     few = "".join(f"\n  {clip}: {reason}" for clip, reason in list(bad.items())[:5])
     more = f"\n  and {len(bad) - 5} more" if len(bad) > 5 else ""
+    stored = options.features not in ("pixels", "store")
+    where = f"data.features={options.features}" if stored else f"data.path={options.path}"
     if options.bad_clips == "error":
         raise InputError(
-            f"data.path={options.path}: {len(bad)} clips cannot be read:{few}{more}\n"
+            f"{where}: {len(bad)} clips cannot be read:{few}{more}\n"
             "Mend or take them out of the annotations, or go on without them: data.bad_clips=skip"
         )
     log.warning(
@@ -136,14 +147,34 @@ def _refuse_or_tell(options: ClipOptions, bad: Mapping[str, str]) -> None:
 def read_facts(path: Path) -> dict[str, dict[str, str]]:
     """What a right sentence names: column -> clip id -> alternatives divided by '|'.
 
-    Errors: InputError when the file is absent or has no column `clip`.
+    Errors: InputError when the file is absent, is no table of a row a clip, or has no column `clip`.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"data.facts={path}: cannot be read ({error})") from error
-    if not rows or "clip" not in rows[0]:
-        raise InputError(f"data.facts={path}: this needs a column 'clip', and one a fact, such as 'colour'")
-    names = [name for name in rows[0] if name not in ("clip", "split")]
-    return {name: {row["clip"]: row[name] for row in rows} for name in names}
+        sheet = sheet_of(load(path))
+        names = [] if sheet is None else [name for name in sheet.columns if name not in (*NO_FACTS, "")]
+        if sheet is None or "clip" not in sheet.columns or not names:
+            raise InputError(f"{path}: this needs a column 'clip', and one a fact, such as 'colour'")
+        if ALL in names:
+            raise InputError(f"{path}: no fact is called '{ALL}', that is all of them together; rename it")
+        rows: dict[str, list[str]] = {}
+        for line, row in sheet.rows():
+            check_width(sheet, line, row)
+            if rows.setdefault(row[sheet.place("clip")].strip(), row) is not row:
+                raise InputError(f"{path}, line {line}: a second row of a clip; give one a clip")
+    except InputError as error:
+        raise InputError(f"data.facts: {error}") from None
+    return {name: {clip: row[sheet.place(name)] for clip, row in rows.items()} for name in names}
+
+
+def _facts_of(options: ClipOptions, test: Sequence[CaptionedClip]) -> dict[str, dict[str, str]]:
+    """The facts that the settings name. InputError when they tell of no test clip."""
+    if options.facts is None:
+        return {}
+    facts = read_facts(Path(options.facts))
+    known = {clip for values in facts.values() for clip in values}
+    if not any(clip.id in known for clip in test):
+        raise InputError(
+            f"data.facts={options.facts} tells of {first_few(sorted(known))}, none of which is a test clip "
+            f"({first_few(clip.id for clip in test)}); correct the ids, or set data.facts=null"
+        )
+    return facts

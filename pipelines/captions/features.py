@@ -1,7 +1,9 @@
 """Features instead of frames: a frozen encoder's, written once into a store, or made by others."""
 
+import hashlib
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from datamodules.batches import ClipBatch
 from datamodules.errors import InputError
 from datamodules.sampler import OrderedBatches, judging_loader
+from datamodules.video.check import state_of
 from datamodules.video.clips import CaptionedClip
 from datamodules.video.datamodule import ClipDataModule
 from datamodules.video.dataset import ClipDataset
@@ -18,6 +21,7 @@ from datamodules.video.feature_identity import FeatureIdentity, store_path
 from datamodules.video.feature_store import FeatureSource, FeatureStore
 from datamodules.video.feature_writer import FeatureWriter
 from datamodules.video.foreign_features import open_foreign_features
+from datamodules.video.named_features import NamedFeatures
 from lightning_modules.captioner import Captioner
 from lightning_modules.encoders.frames import FrameEncoder
 from pipelines.captions.data import ClipData
@@ -36,7 +40,7 @@ def open_features(settings: Settings, data: ClipData) -> FeatureSource | None:
     """The features that the settings name, made now where they are this run's own to make; None for pixels.
 
     Of several processes one writes and the others wait. A store that was begun goes on where it stopped.
-    Errors: InputError when features are absent, of another encoder, or lack clips.
+    Errors: InputError when features are absent or of another encoder.
     """
     named = settings.clips.features
     clips = [clip for split in data.splits.values() for clip in split]
@@ -44,7 +48,6 @@ def open_features(settings: Settings, data: ClipData) -> FeatureSource | None:
         return None
     if named != "store":
         found = open_foreign_features(Path(named))
-        _refuse_absent(found, clips, named)
         log.info("features: %s", found.description)
         return found
     encoder = frame_encoder(settings)
@@ -54,13 +57,14 @@ def open_features(settings: Settings, data: ClipData) -> FeatureSource | None:
     lock = Lock(folder.with_name(f"{folder.name}.lock"))
     if not lock.acquire(LOCK_SECONDS):
         raise InputError(f"{folder}: another process has been writing it for a day; stop it, or wait")
+    names = {clip.id: name_in_store(clip) for clip in clips}
     try:
-        _write_missing(settings, encoder, identity, folder, list(dict.fromkeys(clips)))
+        _write_missing(settings, encoder, identity, folder, list(dict.fromkeys(clips)), names)
     finally:
         lock.release()
     store = FeatureStore.open(folder, identity)
     log.info("features: %s", store.description)
-    return store
+    return NamedFeatures(store, names)
 
 
 def identity_of(settings: Settings, encoder: FrameEncoder) -> FeatureIdentity:
@@ -77,6 +81,16 @@ def identity_of(settings: Settings, encoder: FrameEncoder) -> FeatureIdentity:
     )
 
 
+def name_in_store(clip: CaptionedClip) -> str:
+    """The clip's id, and a digest of which seconds of its file, by the file's size and time of change.
+
+    So a file that was put in another's place is read anew. What is stored of the earlier one stays, unused.
+    """
+    assert clip.file is not None
+    content = json.dumps([*state_of(clip.file), clip.start, clip.stop])
+    return f"{clip.id} {hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -90,24 +104,28 @@ def _write_missing(
     identity: FeatureIdentity,
     folder: Path,
     clips: list[CaptionedClip],
+    names: Mapping[str, str],
 ) -> None:
-    """Features of the clips that the store lacks, in order; what was written survives a kill."""
+    """Features of the clips that the store lacks, in order; what was written survives a kill.
+
+    names: what each clip is called in the store, by its id
+    """
     if folder.is_dir():
         store = FeatureStore.open(folder, identity)
-        if all(clip.id in store for clip in clips):
+        if all(names[clip.id] in store for clip in clips):
             return
     use_gpu = settings.trainer.accelerator != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if use_gpu else "cpu")
     encoder = encoder.to(device)
     with FeatureWriter(folder, identity) as writer, progress("features") as advance:
-        todo = [clip for clip in clips if clip.id not in writer]
+        todo = [clip for clip in clips if names[clip.id] not in writer]
         done = known = len(clips) - len(todo)
         for batch in frames_of(settings, todo) if todo else ():
             chosen = todo[done - known : done - known + len(batch.clip)]
             features = _features(encoder, batch, device)
             for row, clip in enumerate(chosen):
                 counts = batch.mask[row].numpy()
-                writer.add(clip.id, features[row][counts], batch.times[row].numpy()[counts])
+                writer.add(names[clip.id], features[row][counts], batch.times[row].numpy()[counts])
             done += len(chosen)
             advance(done, len(clips))
         writer.complete()
@@ -124,16 +142,6 @@ def frames_of(settings: Settings, clips: Sequence[CaptionedClip]) -> Iterable[Cl
 def _features(encoder: FrameEncoder, batch: ClipBatch, device: torch.device) -> np.ndarray:
     """Features float16 (clip, frame, cell, feature) of a batch of frames."""
     return encoder(batch.frames.to(device), batch.mask.to(device)).half().cpu().numpy()
-
-
-def _refuse_absent(found: FeatureSource, clips: list[CaptionedClip], named: str) -> None:
-    """Return when every clip has features. Errors: InputError naming those that have none."""
-    absent = [clip.id for clip in clips if clip.id not in found]
-    if absent:
-        raise InputError(
-            f"data.features={named}: {len(absent)} of {len(clips)} clips have no features there, the first: "
-            f"{', '.join(absent[:5])}; add them, or take the clips out of the annotations"
-        )
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from datamodules.errors import InputError
 from datamodules.video.feature_store import FeatureSource
 from datamodules.video.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
+from datamodules.video.words import split_words
 from lightning_modules.captioner import Captioner
 from lightning_modules.captioning import CaptioningModule
 from lightning_modules.encoders.frames import FrameEncoder
@@ -51,7 +53,14 @@ def keep_model(
     """Leave in the run directory what a prediction needs besides the checkpoint; published by rename.
 
     Features made by the run's own frozen encoder: the encoder, since no checkpoint holds it.
+    Errors: InputError when a run that has begun would go on with other words than its weights know.
     """
+    if run.last.exists() and vocabulary_of(run).digest != vocabulary.digest:
+        raise InputError(
+            f"{run.path}: its training captions are no longer those that it began with, and their words are "
+            "others than its weights know. Put data.annotations back as they were, give this run its own "
+            "name with run.name=, or begin again with run.restart=true"
+        )
     kept_vocabulary(run).parent.mkdir(parents=True, exist_ok=True)
     save_vocabulary(vocabulary, kept_vocabulary(run))
     if features is None or settings.clips.features != "store":
@@ -77,7 +86,8 @@ def build_module(
     """An untrained module: same settings and seed, same weights.
 
     feature_shape: (cell, feature) of stored features, None from pixels.
-    references: split -> clip -> tokenised references, which validation and rewards are counted with.
+    references: split -> clip -> references, tokenised as `words`: validation and rewards are counted with
+        them.
     Errors: InputError for an encoder that cannot be had.
     """
     torch.manual_seed(settings.seed)
@@ -89,7 +99,8 @@ def build_module(
             feature_shape,
             pretrained=pretrained,
         )
-        module = CaptioningModule(model, settings.captions, settings.optimizer, vocabulary.decode, references)
+        spell = partial(_spelt, vocabulary)
+        module = CaptioningModule(model, settings.captions, settings.optimizer, spell, references)
     except ValueError as error:
         raise InputError(f"model: {error}") from error
     learnt = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
@@ -106,3 +117,8 @@ def build_module(
         f"{vocabulary.size:,}",
     )
     return module
+
+
+def _spelt(vocabulary: Vocabulary, tokens: list[int]) -> str:
+    """The sentence of word tokens, tokenised as `words`, whatever the vocabulary makes of case."""
+    return " ".join(split_words(vocabulary.decode(tokens)))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datamodules.video.decode.read import survey
 
 from datamodules.batches import ClipBatch
 from datamodules.errors import InputError
 from datamodules.video.check import check_clips
 from datamodules.video.clips import CaptionedClip
 from datamodules.video.decode.faults import ClipError
+from datamodules.video.decode.read import survey
 from datamodules.video.media import list_media
 from lightning_modules.captioning import CaptioningModule, ClipSentences
 from pipelines.captions.caption_files import check_output, write_captions
@@ -64,13 +64,19 @@ def predict_captions(call: Call) -> dict[str, Any]:
 
 
 def named_files(text: str) -> list[Path]:
-    """The clips that a file, a folder or a glob names, sorted. Errors: InputError when there is none."""
+    """The clips that a file, a folder or a glob names, sorted; a sub-folder of images is one clip.
+
+    Errors: InputError when there is none.
+    """
     place = Path(text).expanduser()
     if text and place.is_dir():
         index = list_media(place)
-        found = sorted([*index.files, *index.image_folders])
+        stills = set(index.image_folders)
+        found = sorted([*(path for path in index.files if path.parent not in stills), *stills])
+    elif place.is_file():
+        found = [place]
     else:
-        found = [place] if place.is_file() else sorted(Path(one) for one in glob(text, recursive=True))  # noqa: PTH207
+        found = sorted(Path(one) for one in glob(str(place) if text else "", recursive=True))  # noqa: PTH207
     if not found:
         raise InputError(f"input={text}: names no clip; give a file, a folder, or a pattern as 'clips/*.mp4'")
     return found

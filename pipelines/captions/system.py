@@ -97,6 +97,11 @@ class CaptionSystem:
     def new_module(self, run: RunDir) -> CaptioningModule:
         """An untrained module; the vocabulary, and a frozen encoder apart, are kept in the run directory."""
         features = self.clips.features
+        if self.settings.captions.objective == "self_critical" and self.settings.start is None:
+            log.warning(
+                "task.objective=self_critical without start=: random sentences earn next to no reward; "
+                "train with task=caption first, and name that run as start=RUNDIR"
+            )
         if not rank():
             keep_model(run, self.data.vocabulary, self.settings, features)
             write_bad_clips(run, self.data.bad)
@@ -150,5 +155,12 @@ def _vocabulary_of_start(settings: Settings) -> Vocabulary | None:
     if settings.start is None:
         return None
     named = Path(settings.start).expanduser()
-    run = RunDir(named.absolute().parent.parent) if named.is_file() else None
-    return vocabulary_of(run or find_run(settings.start, Path(settings.paths.runs)))
+    try:
+        if not named.is_file():
+            return vocabulary_of(find_run(settings.start, Path(settings.paths.runs)))
+        return vocabulary_of(RunDir(named.absolute().parent.parent))
+    except InputError as error:
+        raise InputError(
+            f"start={settings.start}: the words that these weights know are in model/vocabulary.json of "
+            f"their run; name a run directory, or a checkpoint within one ({error})"
+        ) from error

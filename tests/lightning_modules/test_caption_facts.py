@@ -46,6 +46,13 @@ def test_a_clip_without_a_fact_does_not_count_in_its_column() -> None:
     assert named(["a ball", "two box"], facts) == {"thing": 1, "count": 0, "all": 0.5}
 
 
+def test_a_clip_without_any_fact_does_not_count_among_all() -> None:
+    facts = {"thing": ["ball", ""], "colour": ["red", ""]}
+    assert named(["a red box", "whatever"], facts)["all"] == 0
+    assert named(["a red ball", "whatever"], facts)["all"] == 1
+    assert named(["a red ball"], {"thing": [""]}) == {"thing": 0, "all": 0}
+
+
 def test_columns_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="thing has 1 values for 2 sentences"):
         named(["a", "b"], {"thing": ["a"]})

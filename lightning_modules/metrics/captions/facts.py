@@ -17,7 +17,7 @@ def named(sentences: Sequence[str], facts: Mapping[str, Sequence[str]]) -> dict[
     column has for any clip: "a red ball" is wrong of a blue one, and "a red and blue ball" as well. Words and
     phrases are matched whole, in lower case, the longest phrase of the column first: the "left" within "left
     to right" names nothing else. A clip whose value is empty has no such fact; it does not count in that
-    column.
+    column, and one without any fact not among `all`.
 
     sentences: (clip,).     facts: column -> (clip,) values, alternatives separated by "|": "circle|disc".
     Errors: ValueError for a column of another length, a column named "all", or no columns.
@@ -25,7 +25,7 @@ def named(sentences: Sequence[str], facts: Mapping[str, Sequence[str]]) -> dict[
     if not facts or ALL in facts:
         raise ValueError(f"facts need columns, none of them named '{ALL}'; these came: {list(facts)}")
     spoken = [_words(sentence) for sentence in sentences]
-    whole = [True] * len(spoken)
+    whole, known = [True] * len(spoken), [False] * len(spoken)
     shares: dict[str, float] = {}
     for column, values in facts.items():
         if len(values) != len(spoken):
@@ -38,11 +38,13 @@ def named(sentences: Sequence[str], facts: Mapping[str, Sequence[str]]) -> dict[
         ]
         counting = sum(map(bool, own))
         shares[column] = sum(right) / max(counting, 1)
+        known = [before or bool(alternatives) for before, alternatives in zip(known, own, strict=True)]
         whole = [
             before and (now or not alternatives)
             for before, now, alternatives in zip(whole, right, own, strict=True)
         ]
-    return {**shares, ALL: sum(whole) / max(len(whole), 1)}
+    right = [now and told for now, told in zip(whole, known, strict=True)]
+    return {**shares, ALL: sum(right) / max(sum(known), 1)}
 
 
 def _words(text: str) -> Phrase:

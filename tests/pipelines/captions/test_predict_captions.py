@@ -10,7 +10,7 @@ import pytest
 
 from datamodules.video.clips import CaptionedClip
 from pipelines.captions.caption_files import as_vtt
-from pipelines.captions.predict import cut
+from pipelines.captions.predict import cut, named_files
 from pipelines.captions.written import Rival, Written
 from tests.pipelines.captions.conftest import Captioned
 from tests.pipelines.small_files import answer, result
@@ -33,7 +33,7 @@ def test_a_clip_gets_the_sentence_that_the_test_gave_it(captioned: Captioned, tm
     one = tested[0]
     output = tmp_path / "captions.csv"
     result("predict", f"run={captioned.run.path}", f"input={one['file']}", f"output={output}")
-    (row,) = csv.DictReader(output.open())
+    (row,) = csv.DictReader(output.read_text().splitlines())
     assert row["caption"] == one["caption"]
     assert float(row["log_probability"]) == pytest.approx(one["log_probability"], abs=1e-4)
 
@@ -49,6 +49,18 @@ def test_subtitles_are_of_one_clip_in_pieces(captioned: Captioned, tmp_path: Pat
     status, _, said = answer("predict", *words, f"input={captioned.clips / 'clips'}")
     assert status == 2
     assert "subtitles belong to one clip" in said
+
+
+def test_a_folder_of_images_within_the_input_is_one_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("film.mp4", "stills/1.png", "stills/2.png", "mixed/a.mp4", "mixed/b.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    wanted = ["film.mp4", "mixed/a.mp4", "mixed/b.png", "stills"]
+    assert named_files(str(tmp_path)) == [tmp_path / name for name in wanted]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert named_files("~/*.mp4") == [tmp_path / "film.mp4"]
 
 
 def test_what_cannot_be_read_or_written_is_told(captioned: Captioned, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_figure_stands_beside_its_references(captioned: Captioned) -> None
     assert metrics["test/clips"] == 30
     assert metrics["test/clips_missing"] == 0
     assert {"test/facts/thing", "test/facts/colour", "test/facts/motion", "test/facts/all"} <= set(metrics)
-    rows = list(csv.DictReader((captioned.run.path / "scores.csv").open()))
+    rows = list(csv.DictReader((captioned.run.path / "scores.csv").read_text().splitlines()))
     assert {row["model"] for row in rows} == {"skyreel", *REFERENCES}
     assert {row["clips"] for row in rows} == {"30"}
 
@@ -132,7 +132,7 @@ def test_self_critical_training_begins_from_a_run_and_keeps_its_words(
 def test_a_bad_clip_stops_the_run_or_is_left_out_and_told(clips: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(clips, copy)
-    rows = list(csv.DictReader((copy / "captions.csv").open()))
+    rows = list(csv.DictReader((copy / "captions.csv").read_text().splitlines()))
     cut = next(row["clip"] for row in rows if row["split"] == "test")
     absent = next(row["clip"] for row in rows if row["split"] == "test" and row["clip"] != cut)
     (copy / "clips" / f"{cut}.mp4").write_bytes(b"")
@@ -144,7 +144,7 @@ def test_a_bad_clip_stops_the_run_or_is_left_out_and_told(clips: Path, tmp_path:
     found = result("train", *untracked(copy, tmp_path, "data.bad_clips=skip"))
     assert found["metrics"]["test/clips"] == 28
     assert found["metrics"]["test/clips_missing"] == 2
-    reasons = dict(csv.reader((Path(found["run"]) / "bad_clips.csv").open()))
+    reasons = dict(csv.reader((Path(found["run"]) / "bad_clips.csv").read_text().splitlines()))
     assert {cut, absent} <= set(reasons)
 
 
