@@ -40,10 +40,11 @@ def on_a_rank(rank: int, folder: str) -> None:
     for mine in (slice(0, 3), slice(2, 4)) if rank else (slice(1, 4), slice(0, 0)):
         metric = WrittenSentences(5, max_words=3)
         metric.update(TOKENS[mine], torch.arange(4)[mine])
-    nothing = np.zeros(0)
-    found = {
-        n: ClipSentences([words_of(TOKENS[n].tolist())], [0.0], [0.0], nothing, None) for n in range(4)[mine]
-    }
+        times = np.zeros(0)
+        found = {
+            n: ClipSentences([words_of(TOKENS[n].tolist())], [0.0], [0.0], times, None)
+            for n in range(4)[mine]
+        }
         collected = {number: one.tokens[0] for number, one in gathered(found).items()}
         told.append((*metric.compute(), collected))
     torch.save(told, Path(folder) / f"{rank}.pt")
