@@ -71,8 +71,9 @@ def sheets(clips: int, most: int = 4) -> int:
 
 
 def write_bad_clips(run: RunDir, bad: Mapping[str, str]) -> None:
-    """Publish `bad_clips.csv` (clip, reason) where there are any."""
+    """Publish `bad_clips.csv` (clip, reason) where there are any; one of an earlier look is taken away."""
     if not bad:
+        (run.path / "bad_clips.csv").unlink(missing_ok=True)
         return
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
