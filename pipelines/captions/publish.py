@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from datamodules.video.decode.read import read_frames
 
 from datamodules.video.clips import CaptionedClip
+from datamodules.video.decode.read import read_frames
 from datamodules.video.options import FrameOptions
 from pipelines.captions.caption_files import as_json
 from pipelines.captions.contact_sheet import ROWS, Captioned, attention_picture, contact_sheet

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datamodules.video.decode.read import read_frames
 
 from datamodules.batches import ClipBatch
 from datamodules.errors import InputError
 from datamodules.video.caption_groups import CaptionGroups
 from datamodules.video.clips import CaptionedClip
 from datamodules.video.dataset import ClipDataset
+from datamodules.video.decode.read import read_frames
 from datamodules.video.feature_identity import FeatureIdentity
 from datamodules.video.feature_store import FeatureStore
 from datamodules.video.feature_writer import FeatureWriter
