@@ -42,7 +42,8 @@ class Options(BaseModel):
 class DownloadOptions(Options):
     """Where a published data set comes from, and the hash that proves it.
 
-    url:  of the file that belongs at data.path; unset where the source is not one file to fetch
+    url:  of the file that belongs at data.path, or of an archive (.zip, .tar, .tar.gz, ...) of the folder
+          that belongs there; unset where the source is not one file to fetch
     page: where people find it and read about it
     """
 

@@ -4,8 +4,11 @@ Ranks with different numbers of batches wait for each other for ever, and paddin
 the figures depend on the number of ranks. So a rank's samples are cut into as many, nearly equal batches.
 """
 
-from collections.abc import Iterator
-from typing import Any, TypeVar
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,13 +20,13 @@ Batch = TypeVar("Batch")
 
 
 def batches_per_rank(count: int, batch_size: int, world: int) -> int:
-    """How many batches every rank makes of `count` samples. Errors: ValueError when a rank would have none.
+    """How many batches every rank makes of `count` samples. Errors: InputError when a rank would have none.
 
     Batches hold `batch_size` samples at most; only where `batch_size` is 1 and the ranks cannot share the
     samples evenly does one batch of a rank hold 2.
     """
     if count < world:
-        raise ValueError(
+        raise InputError(
             f"{count} samples cannot be shared by {world} ranks: use at most {max(count, 1)} "
             f"(trainer.devices), or give the split more of the data"
         )
@@ -59,29 +62,76 @@ class OrderedBatches(_RankBatches):
     """Samples in order, for evaluation: rank r takes samples r, r + world, ... each once, none twice."""
 
 
+class Pass(NamedTuple):
+    """A part of an epoch that some number of ranks has read: batches of each rank, and how many are done."""
+
+    world: int
+    batches: int
+    done: int
+
+
 class ShuffledBatches(_RankBatches):
-    """Samples in an order that (seed, epoch) alone decide, the same on every rank, for training."""
+    """Samples in an order that (seed, epoch) alone decide, the same on every rank, for training.
+
+    passes: what was read of the epoch before; those samples are not read again, also by other ranks
+    skip:   batches of the pass that goes on that this rank has read
+    """
 
     def __init__(self, count: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         """Start at epoch 0, batch 0."""
         super().__init__(count, batch_size, rank, world)
         self.seed, self.epoch, self.skip = seed, 0, 0
+        self.passes: tuple[Pass, ...] = ()
 
     def set_epoch(self, epoch: int) -> None:
         """Take the order of `epoch` next; a place to resume at in another epoch is forgotten."""
         if epoch != self.epoch:
-            self.epoch, self.skip = epoch, 0
+            self.epoch, self.skip, self.passes = epoch, 0, ()
+
+    def go_on(self, epoch: int, seed: int, passes: Sequence[Pass]) -> None:
+        """Read next what `passes` have left of `epoch`.
+
+        By as many ranks and in as many batches as in the last of them, its batches go on; else what is left
+        is shared out anew.
+        """
+        self.epoch, self.seed, self.skip, self.passes = epoch, seed, 0, tuple(passes)
+        if not passes:
+            return
+        *before, last = self.passes
+        if (last.world, last.batches) == (self.world, self._batches_of(len(self._left(before)))):
+            self.passes, self.skip = tuple(before), last.done
+
+    @property
+    def batches_of_pass(self) -> int:
+        """Batches of this rank in the pass that goes on, those that are done included."""
+        return self._batches_of(len(self._left(self.passes)))
 
     def order(self) -> np.ndarray:
         """All positions, shuffled."""
         return np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """This rank's batches, without the first `skip` of them, which holds for one pass."""
-        skip, self.skip = self.skip, 0
-        for number, batch in enumerate(super().__iter__()):
-            if number >= skip:
-                yield batch
+        """This rank's batches that are left of the pass; the next one is whole."""
+        mine, count, skip = self._left(self.passes)[self.rank :: self.world], self.batches_of_pass, self.skip
+        self.passes, self.skip = (), 0
+        for batch in np.array_split(mine, count or 1)[skip:count]:
+            yield batch.tolist()
+
+    def _left(self, passes: Sequence[Pass]) -> np.ndarray:
+        """The positions of the epoch, in order, that `passes` have not read."""
+        left = self.order()
+        for world, batches, done in passes:
+            read = [
+                batch
+                for rank in range(world)
+                for batch in np.array_split(left[rank::world], batches or 1)[:done]
+            ]
+            left = left[~np.isin(left, np.concatenate(read))] if read else left
+        return left
+
+    def _batches_of(self, count: int) -> int:
+        """Batches that each rank makes of `count` samples; none where there are fewer samples than ranks."""
+        return batches_per_rank(count, self.batch_size, self.world) if count >= self.world else 0
 
 
 class EpochBatches(ShuffledBatches):
@@ -120,37 +170,56 @@ class ResumableLoader(BatchLoader[Batch]):
 
     The trainer keeps `state_dict` in its checkpoint: a run that was killed goes on with the batch after the
     last one it saw. The place is counted in batches handed out, so workers that read ahead do no harm.
+
+    waited: seconds that whoever trains has waited here for a batch
+    place:  batches that count as read where a restored loader goes on, of `len` in an epoch; None before that
     """
 
     batches: ShuffledBatches
-    _handed: int = 0
+    waited: float = 0.0
+    place: int | None = None
+    _here: tuple[Pass, ...] = ()
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """The batches that are left of the epoch; none is kept here while the caller works on it."""
-        self._handed = self.batches.skip
+        before, done, count = self.batches.passes, self.batches.skip, self.batches.batches_of_pass
         reading = super().__iter__()
-        for _ in range(len(self.batches) - self._handed):
-            self._handed += 1
-            yield next(reading)
+        for number in range(done, count):
+            self._here = (*before, Pass(self.batches.world, count, number + 1))
+            began = time.perf_counter()
+            batch = next(reading)
+            self.waited += time.perf_counter() - began
+            yield batch
+            del batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, seed and batches handed out so far."""
+        """The epoch, and what has been read of it."""
         return {
             "epoch": self.batches.epoch,
             "seed": self.batches.seed,
-            "batch": self._handed,
-            "batches": len(self.batches),
+            "passes": [list(one) for one in self._here],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on after the batches that `state` has seen.
+        """Go on after the samples that `state` has seen, also with another number of ranks."""
+        passes = [Pass(*(int(number) for number in one)) for one in state["passes"]]
+        self.batches.go_on(int(state["epoch"]), int(state["seed"]), passes)
+        self._here = tuple(passes)
+        self.place = len(self.batches) - self.batches.batches_of_pass + self.batches.skip
 
-        An epoch that was finished, or that was cut into another number of batches, starts again whole.
-        """
-        self.batches.epoch = int(state["epoch"])
-        self.batches.seed = int(state["seed"])
-        same = int(state["batches"]) == len(self.batches)
-        self.batches.skip = int(state["batch"]) % len(self.batches) if same else 0
+
+def outlast_signals(worker: int) -> None:
+    """Have a reading process outlast a signal to all processes of a run by ten seconds.
+
+    Torchrun, srun and terminals signal every process at once; whoever trains has still to end in order, which
+    it cannot once its reader is gone. A reader whose parent is gone ends at once all the same.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, _end_soon)
+
+
+def _end_soon(signum: int, frame: FrameType | None) -> None:
+    signal.alarm(10)  # ends the process, unless it has ended before
 
 
 def training_loader(data: Dataset[Batch], batches: ShuffledBatches, workers: int) -> ResumableLoader[Batch]:
@@ -162,6 +231,7 @@ def training_loader(data: Dataset[Batch], batches: ShuffledBatches, workers: int
         collate_fn=as_is,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=outlast_signals,
         pin_memory=torch.cuda.is_available(),
     )
     loader.batches = batches
@@ -176,5 +246,6 @@ def judging_loader(data: Dataset[Batch], batches: OrderedBatches, workers: int) 
         batch_size=None,
         collate_fn=as_is,
         num_workers=workers,
+        worker_init_fn=outlast_signals,
         pin_memory=torch.cuda.is_available(),
     )

@@ -17,7 +17,8 @@ from lightning_modules.metrics.captions.cider import CiderReferences
 from lightning_modules.metrics.captions.written import WrittenSentences
 from lightning_modules.optimization import Optimized
 from lightning_modules.options import OptimizerOptions
-from lightning_modules.schedules import own_share, training_share
+from lightning_modules.pace import training_share
+from lightning_modules.schedules import own_share
 from lightning_modules.self_critical import Reward, criticise
 
 log = logging.getLogger(__name__)
@@ -66,31 +67,18 @@ class CaptioningModule(Optimized):
         if self.task.objective == "self_critical":
             words, samples = self.task.decoding.max_words, self.task.reward_samples
             found = criticise(self.model, batch, self.reward, samples=samples, max_words=words)
-            self._log_training(batch, reward=found.reward, baseline=found.baseline, loss=found.loss)
+            self.tell(len(batch.clip), reward=found.reward, baseline=found.baseline, loss=found.loss)
             return found.loss
         sampling = self.task.scheduled_sampling
         share = own_share(sampling, training_share(self.trainer))
         said = self.model(batch, share, sampling.per)
         loss = cross_entropy(said.logits, batch.tokens, self.task.label_smoothing)
-        self._log_training(batch, loss=loss)
+        self.tell(len(batch.clip), loss=loss)
         if said.concepts is None:
             return loss
         missed = concept_loss(said.concepts, batch.tokens)
-        self._log_training(batch, concepts=missed)
+        self.tell(len(batch.clip), concepts=missed)
         return loss + self.model.concept_weight * missed
-
-    def _log_training(self, batch: ClipBatch, **figures: Tensor) -> None:
-        """Log means over the epoch and all ranks."""
-        clips = len(batch.clip)
-        for name, value in figures.items():
-            self.log(
-                f"train/{name}",
-                value.detach(),
-                on_step=False,
-                on_epoch=True,
-                sync_dist=True,
-                batch_size=clips,
-            )
 
     def on_validation_epoch_start(self) -> None:
         """Every rank has something to gather, be it no clip."""

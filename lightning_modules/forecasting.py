@@ -2,15 +2,15 @@
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from datamodules.batches import MapBatch
 from lightning_modules.forecaster import Domain, Forecaster
-from lightning_modules.losses import ForecastLoss
+from lightning_modules.losses import ForecastLoss, LossOfSplit
 from lightning_modules.metrics.forecasts import ErrorByPlace
 from lightning_modules.optimization import Optimized
 from lightning_modules.options import ForecastOptions, OptimizerOptions
-from lightning_modules.schedules import rollout_steps, training_share, truth_share
+from lightning_modules.pace import training_share
+from lightning_modules.schedules import rollout_steps, truth_share
 from lightning_modules.scoring import Scoreboard
 
 
@@ -33,7 +33,7 @@ class ForecastingModule(Optimized):
         self.loss = ForecastLoss(
             task.loss, domain.cell_area, domain.channels, task.channel_weights, task.series_weight
         )
-        self.validation_loss = MeanMetric()
+        self.validation_loss = LossOfSplit()
         self.validation_scores = self._scoreboard(references=False)
         self.test_scores = self._scoreboard(references=True)
         leads = sorted({0, (task.horizon - 1) // 2, task.horizon - 1})
@@ -56,15 +56,13 @@ class ForecastingModule(Optimized):
         share = truth_share(self.task.scheduled_sampling, training_share(self.trainer))
         forecast = self.model(batch, steps, share)
         loss: Tensor = self.loss(self.model, forecast, forecast.seen.series)
-        self.log(
-            "train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch.start)
-        )
+        self.tell(len(batch.start), loss=loss)
         return loss
 
     def validation_step(self, batch: MapBatch, batch_idx: int) -> None:
         """Each window counts once, on whichever rank it is."""
         forecast = self.model(batch)
-        self.validation_loss.update(self.loss(self.model, forecast, forecast.seen.series), len(batch.start))
+        self.validation_loss.update(self.loss.parts(self.model, forecast, forecast.seen.series))
         self.validation_scores.update(self.model, batch, forecast)
 
     def on_validation_epoch_end(self) -> None:

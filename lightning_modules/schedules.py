@@ -1,26 +1,9 @@
 """What changes while training, as pure functions of how far the run is."""
 
 import math
-from datetime import timedelta
-
-import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Timer
 
 from lightning_modules.caption_options import WordSamplingOptions
 from lightning_modules.options import CurriculumOptions, OptimizerOptions, ScheduledSamplingOptions
-
-
-def training_share(trainer: pl.Trainer) -> float:
-    """How far the run is, 0 to 1: of its steps, or of its minutes where those will end it sooner."""
-    steps = float(trainer.estimated_stepping_batches)
-    share = trainer.global_step / steps if math.isfinite(steps) and steps > 0 else 0.0
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Timer):
-            left = callback.time_remaining()
-            whole = timedelta(seconds=callback.time_elapsed() + (left or 0.0)).total_seconds()
-            if left is not None and whole > 0:
-                share = max(share, callback.time_elapsed() / whole)
-    return min(share, 1.0)
 
 
 def learning_rate(options: OptimizerOptions, share: float) -> float:

@@ -2,6 +2,7 @@
 handles."""
 
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ def _open_netcdf(path: Path) -> Any:
 def _open_zarr(path: Path) -> Any:
     import xarray
 
+    _refuse_pickles(path)
     marker = path / "zarr.json"
     merged = (path / ".zmetadata").is_file() or (
         marker.is_file() and "consolidated_metadata" in marker.read_text()
@@ -146,6 +148,16 @@ def _open_zarr(path: Path) -> Any:
         raise InputError(
             f"{path} cannot be opened as a Zarr store ({error}). Write it again with xarray."
         ) from error
+
+
+def _refuse_pickles(path: Path) -> None:
+    """Return when no array of a Zarr store (format 2) is coded as pickles, which would run code when read."""
+    for about in (path / ".zmetadata", *sorted(path.glob("*/.zarray"))):
+        if about.is_file() and re.search(r'"id"\s*:\s*"pickle"', about.read_text(encoding="utf-8")):
+            raise InputError(
+                f"{about} says that values are Python objects (pickles), which are never read. Write the "
+                "store again with xarray, as numbers."
+            )
 
 
 def _netcdf_fields(handle: Any) -> dict[str, Field]:

@@ -1,12 +1,10 @@
 """Everything fitted on the training split of a store: made once, saved in the store, shared by all ranks."""
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +25,7 @@ from datamodules.gridded.damping import fit_damping
 from datamodules.gridded.statistics import usable_scale, weighted_moments
 from datamodules.gridded.store import Store
 from datamodules.gridded.windows import Split
+from datamodules.locking import alone
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def load_or_fit(store: Store, *, train: Split, history: int, horizon: int, folds
     digest = _digest(store, train, history, horizon, folds)
     path = store.path / f"fitted-{digest[:12]}.npz"
     if not path.exists():
-        with alone(store.path / f".fitted-{digest[:12]}.lock"):
+        with alone(store.path / f".fitted-{digest[:12]}.lock", f"fits statistics on {store.path}"):
             if not path.exists():
                 log.info("fitting climatology and statistics on %d training steps", len(train))
                 save(fit(store, train, history, horizon, folds, digest), path)
@@ -133,14 +132,6 @@ def _digest(store: Store, train: Split, history: int, horizon: int, folds: int) 
     """A key of the data, the split, the window and the version of what is fitted."""
     parts = [VERSION, store.digest, train.first, train.stop, history, horizon, folds]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Holds a lock that the system drops when the process ends, however it ends."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def fit(store: Store, train: Split, history: int, horizon: int, folds: int, digest: str) -> Fitted:

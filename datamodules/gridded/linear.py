@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from datamodules.gridded.climatology import anomalies, climatology_basis, time_blocks
-from datamodules.gridded.fitted import Fitted, alone, load, save
+from datamodules.gridded.fitted import Fitted, load, save
 from datamodules.gridded.store import Store
 from datamodules.gridded.windows import fold_of, split_starts
+from datamodules.locking import alone
 
 log = logging.getLogger(__name__)
 
@@ -282,7 +283,7 @@ def load_or_fit_linear(store: Store, fitted: Fitted, options: LinearOptions) -> 
     digest = hashlib.sha256(key.encode()).hexdigest()
     path = store.path / f"linear-{digest[:12]}.npz"
     if not path.exists():
-        with alone(store.path / f".linear-{digest[:12]}.lock"):
+        with alone(store.path / f".linear-{digest[:12]}.lock", f"fits the linear model on {store.path}"):
             if not path.exists():
                 log.info("fitting the linear model on %d training steps", len(fitted.train))
                 arrays = fit_linear(store, fitted, options).arrays()

@@ -5,15 +5,14 @@ A store's folder carries a digest of the sources and of every choice that shapes
 packs under a lock and the others wait for its store.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from datamodules.gridded.options import GriddedOptions
 from datamodules.gridded.series import fingerprint as series_fingerprint
 from datamodules.gridded.series import read_series
 from datamodules.gridded.store import FORMAT, Store, plain, write_description
+from datamodules.locking import alone
 
 if TYPE_CHECKING:
     from datamodules.gridded.source import GriddedSource
@@ -74,7 +74,7 @@ def pack_source(
         log.info("re-using the store %s", folder)
         return Store.open(folder)
     _refuse_equal_names(source.channels)
-    with _alone(folder):
+    with alone(folder.with_name(f"{folder.name}.lock"), f"packs {folder}"):
         if not _published(folder):
             _pack(options, source, digest, folder, progress)
     return Store.open(folder)
@@ -194,23 +194,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder`, waiting while another process holds it; a killed process lets go of it."""
-    lock = folder.with_name(f"{folder.name}.lock")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
-    except OSError as error:
-        raise InputError(
-            f"paths.stores: {folder.parent} cannot be written ({error}); choose another"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another process packs %s; waiting for it", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import InputError
+from datamodules.locking import alone
 from datamodules.samples.casting import THINGS, Part, cast_clips, split_sizes
 from datamodules.samples.drawing import SHAPES, SIZE, background, digit_cover, handwriting, shape_cover
 from datamodules.samples.motions import FPS, FRAMES, course
@@ -66,7 +67,8 @@ def make_sample_clips(
 ) -> Path:
     """`folder`, holding the whole sample set; made unless it holds that set already.
 
-    A set appears whole or not at all: it is made beside `folder` and renamed.
+    A set appears whole or not at all: it is made beside `folder` and renamed. Of several processes that ask
+    at once one makes it and the others wait.
 
     clips: of the training split; validation and test have a sixth of it each, 30 at least.
     seed: which clips. progress: called with (clips done, clips in all).
@@ -82,7 +84,17 @@ def make_sample_clips(
         return folder
     _refuse_other_files(folder)
     place = folder.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = place.with_name(f".{place.name}.lock")
+    with alone(lock, f"makes the sample clips in {folder}", "data.path"):
+        if not _is_whole(folder, settings):
+            _refuse_other_files(folder)
+            _make_whole(place, settings, progress)
+            log.info("made %d training clips, and those to validate and test, in %s", clips, folder)
+    return folder
+
+
+def _make_whole(place: Path, settings: dict[str, int], progress: Callable[[int, int], None] | None) -> None:
+    """The set made beside `place` and renamed, in the place of an older one."""
     part = place.with_name(f".{place.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -90,8 +102,6 @@ def make_sample_clips(
         _publish(part, place, settings)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    log.info("made %d training clips, and those to validate and test, in %s", clips, folder)
-    return folder
 
 
 def film(part: Part, seed: int) -> NDArray[np.uint8]:

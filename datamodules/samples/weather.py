@@ -33,6 +33,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from datamodules.errors import InputError
+from datamodules.locking import alone
 from datamodules.samples.planet import LAG_HOURS, SPIN_UP_DAYS, STEP_HOURS, Planet
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,8 @@ def make_sample_weather(
 ) -> list[Path]:
     """The sample's NetCDF files, one a year, in order; made unless `folder` holds them already.
 
-    Beside them lies `stations.csv`: time, heating_index, island_air, inland_air (units: STATION_UNITS).
+    Of several processes that ask at once one makes them and the others wait. Beside them lies `stations.csv`:
+    time, heating_index, island_air, inland_air (units: STATION_UNITS).
 
     days: length of the sample; a season needs two years or more. seed: which weather.
     progress: called with (days done, days in all).
@@ -69,15 +71,28 @@ def make_sample_weather(
             "and seed 0 or more"
         )
     options = {"version": _VERSION, "days": days, "seed": seed}
+    if found := _whole(folder, options):
+        return found
+    with alone(folder / f".{_MANIFEST}.lock", f"makes the sample weather in {folder}", "data.path"):
+        return _whole(folder, options) or _make(folder, options, progress)
+
+
+def _whole(folder: Path, options: dict[str, int]) -> list[Path]:
+    """The NetCDF files in `folder`, where it holds the whole sample of these options; else nothing."""
+    earlier = _read_manifest(folder / _MANIFEST)
+    if earlier.get("options") != options or not all((folder / name).is_file() for name in earlier["files"]):
+        return []
+    return [folder / name for name in earlier["files"] if name != STATIONS]
+
+
+def _make(folder: Path, options: dict[str, int], progress: Callable[[int, int], None] | None) -> list[Path]:
+    """The sample's files made anew, those of other options taken away; the manifest comes last."""
     manifest = folder / _MANIFEST
     earlier = _read_manifest(manifest)
-    if earlier.get("options") == options and all((folder / name).is_file() for name in earlier["files"]):
-        return [folder / name for name in earlier["files"] if name != STATIONS]
-
-    folder.mkdir(parents=True, exist_ok=True)
     manifest.unlink(missing_ok=True)
     for name in earlier.get("files", []):
-        (folder / name).unlink(missing_ok=True)
+        (folder / Path(name).name).unlink(missing_ok=True)
+    days, seed = options["days"], options["seed"]
     planet = Planet(days, seed)
     time, height, air = simulate(planet, days, progress)
     paths = _write_years(folder, planet, time, height, air, f"days={days} seed={seed}")

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from datamodules.locking import alone
 from datamodules.video.clips import CaptionedClip
 from datamodules.video.decode.faults import ClipError
 from datamodules.video.decode.read import read_frames
@@ -83,24 +84,18 @@ def check_clips(
               only what is new or has changed, and one that was interrupted goes on
     progress: called with (files read, files to read);  threads: files that are read at once
 
-    Pieces of a clip may share its id: it is bad where one of them is, for the first one's reason.
-    A clip without a file, or whose file the system does not hand over, is bad; that is not kept.
+    Of several processes that ask at once one reads and the others wait. Pieces of a clip may share its id:
+    it is bad where one of them is, for the first one's reason. A clip without a file, or whose file the
+    system does not hand over, is bad; that is not kept.
     """
     kept = folder / f"clips-{_digest(frames)}.json"
-    known = _load(kept)
-    findings: dict[_Piece, _Finding] = {}
-    new: dict[_Piece, FileState] = {}
-    for piece in dict.fromkeys(_piece(clip) for clip in clips if clip.file is not None):
-        try:
-            state = state_of(Path(piece.path))
-        except OSError as error:
-            findings[piece] = _Finding((error.strerror or str(error)).lower(), None)
-            continue
-        if piece in known and known[piece][0] == state:
-            findings[piece] = known[piece][1]
-        else:
-            new[piece] = state
-    findings.update(_read_and_keep(new, frames, kept, known, progress, threads))
+    pieces = list(dict.fromkeys(_piece(clip) for clip in clips if clip.file is not None))
+    findings, new = _sorted_out(pieces, _load(kept))
+    if new:
+        with alone(kept.with_suffix(".lock"), "opens clips"):
+            known = _load(kept)  # with what another process found while this one waited
+            findings, new = _sorted_out(pieces, known)
+            findings |= _read_and_keep(new, frames, kept, known, progress, threads)
     fileless = _Finding("it has no file", None)
     found = [(clip.id, fileless if clip.file is None else findings[_piece(clip)]) for clip in clips]
     bad: dict[str, str] = {}
@@ -113,6 +108,25 @@ def check_clips(
     return Checked(tuple(clip for clip in clips if clip.id not in bad), bad, warned)
 
 
+def _sorted_out(
+    pieces: Sequence[_Piece], known: _Known
+) -> tuple[dict[_Piece, _Finding], dict[_Piece, FileState]]:
+    """What is known of the pieces as they are now, or cannot be known; and those still to be read."""
+    findings: dict[_Piece, _Finding] = {}
+    new: dict[_Piece, FileState] = {}
+    for piece in pieces:
+        try:
+            state = state_of(Path(piece.path))
+        except OSError as error:
+            findings[piece] = _Finding((error.strerror or str(error)).lower(), None)
+            continue
+        if piece in known and known[piece][0] == state:
+            findings[piece] = known[piece][1]
+        else:
+            new[piece] = state
+    return findings, new
+
+
 def _read_and_keep(
     new: Mapping[_Piece, FileState],
     frames: FrameOptions,
@@ -122,6 +136,9 @@ def _read_and_keep(
     threads: int,
 ) -> dict[_Piece, _Finding]:
     """What is found in each new piece; `known` and the file `kept` grow meanwhile, also when interrupted."""
+    if not new:
+        return {}
+    log.info("opening %d clips that are new or have changed", len(new))
     findings: dict[_Piece, _Finding] = {}
     pool = ThreadPoolExecutor(max_workers=threads)
     saved = time.monotonic()
@@ -137,8 +154,7 @@ def _read_and_keep(
                 saved = time.monotonic()
     finally:
         pool.shutdown(cancel_futures=True)
-        if new:
-            _save(kept, known)
+        _save(kept, known)
     return findings
 
 

@@ -73,7 +73,10 @@ def _open(file: Path) -> Any:
 
 
 def _datasets(opened: Any, file: Path) -> Iterator[Found]:
-    """All data sets at the top and one group deep, in order of their names."""
+    """All data sets at the top and one group deep, in order of their names; their values are in this file.
+
+    Errors: InputError for a data set or link whose values lie in another file.
+    """
     for name in sorted(opened):
         top = _item(opened, name, file)
         inside = [name] if hasattr(top, "shape") else [f"{name}/{inner}" for inner in sorted(top)]
@@ -83,11 +86,19 @@ def _datasets(opened: Any, file: Path) -> Iterator[Found]:
                 raise InputError(
                     f"{file}: {full} is a group in a group; data sets of clips stand at the top or in a group"
                 )
+            if item.external or item.is_virtual:
+                raise InputError(f"{file}: {full} keeps its values in other files; write them into this one")
             yield Found(full, item.shape or (), item.dtype)
 
 
 def _item(opened: Any, name: str, file: Path) -> Any:
-    """What the file has under `name`. Errors: InputError for a link that leads nowhere."""
+    """What the file has under `name`. Errors: InputError for a link to nowhere or to another file."""
+    group, _, last = name.rpartition("/")
+    link = (opened[group] if group else opened).get(last, getlink=True)
+    if type(link).__name__ == "ExternalLink":
+        raise InputError(
+            f"{file}: {name} is a link to the file {link.filename}; copy what it names into this one"
+        )
     try:
         return opened[name]
     except (KeyError, OSError) as error:

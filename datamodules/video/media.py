@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.errors import InputError
-from datamodules.video.annotations.corpus import Clip, Corpus
+from datamodules.video.annotations.corpus import Clip, Corpus, file_name
 from datamodules.video.annotations.wording import counted, first_few, near_names
 
 VIDEO_ENDINGS = (
@@ -95,9 +95,11 @@ def find_media(folder: Path, corpus: Corpus) -> Media:
     """The file of each clip: the one that the annotation names, else the one that its id names.
 
     The path in the folder of a named file is looked for first. Otherwise a name finds a file wherever it lies
-    below, with or without its ending; else a sub-folder of images.
+    below, with or without its ending; else a sub-folder of images. Names and ids only choose among what lies
+    in the folder: none leads out of it. The folder itself, and what lies in it, may be links to other places.
 
-    InputError: no such folder; several files for one clip; not one clip found.
+    InputError: no such folder; several files for one clip; not one clip found; a file that is named by an
+    absolute path or with '..'.
     """
     index = list_media(folder)
     files: dict[str, Path] = {}
@@ -151,7 +153,7 @@ def _by_name(paths: dict[str, Path], without_ending: bool = False) -> dict[str, 
 def _candidates(index: Index, clip: Clip) -> list[Path]:
     """The files that may be the clip's."""
     if clip.file is not None:
-        named = Path(clip.file).expanduser()
+        named = Path(file_name(clip.file, f"clip '{clip.id}'"))
         if named.as_posix() in index.by_path:
             return [index.by_path[named.as_posix()]]
         if found := index.find(named.as_posix()):

@@ -1,5 +1,6 @@
 """Weights for an encoder: torchvision's own, from a file, or from the checkpoint of a run."""
 
+import fcntl
 import hashlib
 import logging
 import pickle
@@ -60,7 +61,13 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: holds no weights that can be loaded safely ({reason})") from error
+        if isinstance(error, pickle.UnpicklingError):  # PyTorch's own words advise to load it unsafely
+            code = re.search(r"GLOBAL ([\w.]+)", str(error))
+            reason = f"it would run {code[1]}" if code else "it holds more than plain tensors"
+        raise ValueError(
+            f"{path}: holds no weights that can be loaded safely ({reason}); code in a file is never run: "
+            "name another with model.encoder.weights=FILE"
+        ) from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         inside = {k: v for k, v in found["state_dict"].items() if k.startswith(IN_A_RUN)}
         if not inside:
@@ -112,12 +119,27 @@ def _default_file(backbone: str) -> Path:
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if path.exists():
         return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_name(f".{path.name}.lock").open("a") as lock:  # of many ranks one fetches
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                _fetch(url, path)
+    except OSError as error:
+        raise ValueError(
+            f"model.encoder.weights=default: {path.parent} cannot be written ({error}); let the "
+            "environment's TORCH_HOME name a folder that can"
+        ) from error
+    return path
+
+
+def _fetch(url: str, path: Path) -> None:
+    """Download torchvision's file; ValueError with the way out when that cannot be done."""
     log.info("fetching %s to %s", url, path)
     prefix = re.search(r"-([0-9a-f]{8,})\.", path.name)
     try:
         # torch.hub waits for ever where a network swallows packets: knock first.
         urllib.request.urlopen(url, timeout=PATIENCE).close()
-        path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), prefix.group(1) if prefix else None, progress=False)
     except (OSError, RuntimeError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -125,4 +147,3 @@ def _default_file(backbone: str) -> Path:
             f"model.encoder.weights=default: {path.name} could not be fetched ({reason}); fetch {url} where "
             f"there is a network and place it in {path.parent}, or name a file: model.encoder.weights=FILE"
         ) from error
-    return path

@@ -27,7 +27,7 @@ class SoftPoints(nn.Module):
         down, across = torch.meshgrid(line, line, indexing="ij")
         where = torch.stack([across.flatten(), down.flatten()], dim=1)
         self.register_buffer("where", where, persistent=False)
-        self.sharpness = nn.Parameter(torch.ones(()))
+        self.sharpness = nn.Parameter(torch.ones(1))
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, frame, 3 x feature) of (batch, frame, cell, feature): maxima, then x and y in -1 to 1."""

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.sampler import EpochBatches, OrderedBatches, ShuffledBatches, batches_per_rank
+from datamodules.errors import InputError
+from datamodules.sampler import EpochBatches, OrderedBatches, Pass, ShuffledBatches, batches_per_rank
 
 
 @st.composite
@@ -67,8 +68,27 @@ def test_a_pass_can_go_on_in_the_middle_and_the_next_one_is_whole() -> None:
     assert list(batches) == whole
 
 
+@pytest.mark.parametrize("ranks", [(2, 3), (3, 1), (1, 2), (2, 3, 2, 2)])
+def test_an_epoch_that_goes_on_with_other_ranks_reads_each_sample_once(ranks: tuple[int, ...]) -> None:
+    count, passes, seen = 103, list[Pass](), list[int]()
+    for number, world in enumerate(ranks):
+        shares = [ShuffledBatches(count, 8, 1, rank, world) for rank in range(world)]
+        for one in shares:
+            one.set_epoch(5)
+            one.go_on(5, 1, passes)
+        assert len({(one.batches_of_pass, one.skip) for one in shares}) == 1
+        last = number == len(ranks) - 1
+        stop = shares[0].batches_of_pass if last else shares[0].skip + 2
+        passes = [*shares[0].passes, Pass(world, shares[0].batches_of_pass, stop)]
+        for one in shares:
+            for batch in list(one)[: None if last else 2]:
+                assert 0 < len(batch) <= 9
+                seen += batch
+    assert sorted(seen) == list(range(count))
+
+
 def test_more_ranks_than_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 samples cannot be shared by 3 ranks"):
+    with pytest.raises(InputError, match="2 samples cannot be shared by 3 ranks"):
         OrderedBatches(2, 4, rank=0, world=3)
     with pytest.raises(ValueError, match="rank 3 of 3"):
         OrderedBatches(9, 4, rank=3, world=3)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from datamodules.errors import InputError
-from datamodules.video.annotations.corpus import Clip, Corpus, Draft, split_in_name, split_word
+from datamodules.video.annotations.corpus import Clip, Corpus, Draft, file_name, split_in_name, split_word
 from datamodules.video.annotations.fields import id_in, records_of, text_in
 from datamodules.video.annotations.source import Source
 
@@ -48,7 +48,8 @@ def _add_official(source: Source, draft: Draft) -> None:
     split = split_in_name(re.findall("[a-z]+", source.path.stem.lower()))
     for place, image in enumerate(records_of(source.json, "images", source.path)):
         where = f"{source.path}, images[{place}]"
-        file = text_in(image, "file_name", where) if "file_name" in image else None
+        named = "file_name" in image
+        file = file_name(text_in(image, "file_name", where), where) if named else None
         draft.add(Clip(id_in(image, "id", where), (), split=split, file=file), source.path)
     for place, annotation in enumerate(records_of(source.json, "annotations", source.path)):
         where = f"{source.path}, annotations[{place}]"
@@ -63,10 +64,10 @@ def _add_official(source: Source, draft: Draft) -> None:
 def _add_karpathy(source: Source, draft: Draft) -> None:
     for place, image in enumerate(records_of(source.json, "images", source.path)):
         where = f"{source.path}, images[{place}]"
-        name = text_in(image, "filename", where)
+        name = file_name(text_in(image, "filename", where), where)
         file = PurePosixPath(text_in(image, "filepath", where) if "filepath" in image else "", name)
         clip_id = id_in(image, "cocoid", where) if "cocoid" in image else file.stem
         split = split_word(text_in(image, "split", where), where) if "split" in image else None
-        draft.add(Clip(clip_id, (), split=split, file=str(file)), source.path)
+        draft.add(Clip(clip_id, (), split=split, file=file_name(str(file), where)), source.path)
         for sentence in records_of(image, "sentences", source.path) if "sentences" in image else ():
             draft.say(clip_id, text_in(sentence, "raw", f"{where}, sentences"))

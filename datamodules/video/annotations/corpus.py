@@ -1,5 +1,6 @@
 """`Corpus`: clips and what was said of them, whatever the file format; and how one is put together."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ class Clip:
     """One clip and its captions, raw but for the white space around them; never none.
 
     split: train, validation or test where the annotation says so.
-    file: the name that the annotation gives the file, relative to the folder of clips, its ending perhaps
-        left out.
+    file: the name that the annotation gives the file, relative to the folder of clips and inside it (see
+        `file_name`), its ending perhaps left out.
     start, stop: seconds within that file; None: from its beginning, to its end.
     """
 
@@ -61,6 +62,25 @@ def split_in_name(words: list[str]) -> str | None:
     """The split that the words of a file's name agree on; None where they name none, or more than one."""
     found = {_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS}
     return found.pop() if len(found) == 1 else None
+
+
+def file_name(text: str, where: str) -> str:
+    """The name that an annotation gives a file: relative to the folder of clips, and inside it.
+
+    Annotations come from elsewhere, so a name cannot lead out of the folder, by an absolute path or by '..'.
+    A link that lies in the folder may lead out: whoever owns the folder has put it there, to have data of
+    another place in it.
+
+    where: what an InputError about another name names, such as a file and a line.
+    """
+    absolute = re.match(r"[/\\]|[A-Za-z]:[/\\]", text)
+    if absolute or ".." in text.replace("\\", "/").split("/") or "\0" in text:
+        raise InputError(
+            f"{where}: the file {text!r} {'is an absolute path' if absolute else 'leads out of data.path'}, "
+            "but annotations name files inside the folder data.path: write the name relative to it; to have "
+            "a folder of another place in it, place a link there yourself (ln -s)"
+        )
+    return text
 
 
 class Draft:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from datamodules.errors import InputError
-from datamodules.video.annotations.corpus import Clip, Corpus, Draft, split_word
+from datamodules.video.annotations.corpus import Clip, Corpus, Draft, file_name, split_word
 from datamodules.video.annotations.sheet import check_width, sheet_of
 from datamodules.video.annotations.source import Source
 
@@ -74,7 +74,8 @@ def _clip(cells: Mapping[str, str], where: str) -> Clip:
     """What a line says of its clip."""
     clip_id = id_of(cells, where)
     split = split_word(cells.get("split") or "", where)
-    file = (cells.get("file") or "").strip() or None
+    named = (cells.get("file") or "").strip()
+    file = file_name(named, f"{where}, clip '{clip_id}'") if named else None
     start, stop = (_seconds(cells.get(name) or "", name, where) for name in ("start", "stop"))
     if stop is not None and stop <= (start or 0.0):
         raise InputError(f"{where}: stop={stop:g} is not after start={start or 0:g} (seconds); correct them")

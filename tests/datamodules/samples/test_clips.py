@@ -227,7 +227,7 @@ def test_a_whole_set_is_used_again_and_another_or_a_torn_one_is_made_anew(tmp_pa
     assert make(3) == 80
     assert make(4) == 80
     assert json.loads((folder / "about.json").read_text())["settings"]["seed"] == 4
-    assert [path.name for path in folder.parent.iterdir()] == ["sample"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".sample.lock", "sample"]
 
 
 def test_an_interrupted_making_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
@@ -238,12 +238,12 @@ def test_an_interrupted_making_leaves_nothing_and_keeps_what_was_there(tmp_path:
     folder = tmp_path / "sample"
     with pytest.raises(KeyboardInterrupt):
         make_sample_clips(folder, clips=20, seed=0, progress=stop)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".sample.lock"]
     before = contents(make_sample_clips(folder, clips=20, seed=0))
     with pytest.raises(KeyboardInterrupt):
         make_sample_clips(folder, clips=20, seed=1, progress=stop)
     assert contents(folder) == before
-    assert list(tmp_path.iterdir()) == [folder]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / ".sample.lock", folder]
 
 
 def test_files_of_others_are_never_deleted(tmp_path: Path) -> None:

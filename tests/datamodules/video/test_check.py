@@ -66,7 +66,7 @@ def test_a_second_check_opens_nothing(clips: tuple[CaptionedClip, ...], tmp_path
     assert again == first
     assert not first.bad
     assert not told
-    assert [path.name[:6] for path in (tmp_path / "kept").iterdir()] == ["clips-"]
+    assert [path.name[:6] for path in (tmp_path / "kept").glob("*.json")] == ["clips-"]
 
 
 def test_a_clip_is_read_again_when_its_file_its_piece_or_the_way_of_reading_changes(
@@ -104,7 +104,7 @@ def test_a_damaged_file_of_findings_is_told_and_made_anew(
     clips: tuple[CaptionedClip, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     check_clips(clips, FRAMES, tmp_path / "kept")
-    (kept,) = (tmp_path / "kept").iterdir()
+    (kept,) = (tmp_path / "kept").glob("*.json")
     whole = kept.read_text()
     kept.write_text(whole[:40])
     with caplog.at_level(logging.WARNING):

@@ -63,12 +63,12 @@ def test_two_files_for_one_clip_are_refused_unless_one_is_named(tmp_path: Path) 
 
 
 def test_a_named_file_may_lie_elsewhere_lack_its_ending_or_serve_two_clips(tmp_path: Path) -> None:
-    lay(tmp_path, "films/one.mp4", "films/flat.jpg", "films/id.mp4", "away.data")
+    lay(tmp_path, "films/one.mp4", "films/flat.jpg", "films/id.mp4", "films/deep/odd.data")
     clips = [
         Clip("a", ("x",), file="one.mp4", stop=3.0),
         Clip("b", ("x",), file="one", start=3.0),
         Clip("c", ("x",), file="val2014/flat.jpg"),
-        Clip("d", ("x",), file="../away.data"),
+        Clip("d", ("x",), file="deep/odd.data"),
         Clip("id", ("x",), file="vid7"),
     ]
     files = find_media(tmp_path / "films", corpus_of(*clips)).files
@@ -76,9 +76,33 @@ def test_a_named_file_may_lie_elsewhere_lack_its_ending_or_serve_two_clips(tmp_p
         "one.mp4",
         "one.mp4",
         "flat.jpg",
-        "away.data",
+        "odd.data",
         "id.mp4",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["../away.mp4", "a/../../away.mp4", "{}/away.mp4", "..\\away.mp4", "C:\\away.mp4"]
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    lay(tmp_path, "away.mp4", "films/a/one.mp4")
+    clip = Clip("a", ("x",), file=name.format(tmp_path))
+    with pytest.raises(InputError, match=r"clip 'a': the file .* data\.path.*ln -s"):
+        find_media(tmp_path / "films", corpus_of(clip))
+
+
+def test_an_id_only_chooses_among_what_lies_in_the_folder(tmp_path: Path) -> None:
+    lay(tmp_path, "away.mp4", "films/one.mp4")
+    ids = ("one", "../away", str(tmp_path / "away"))
+    assert find_media(tmp_path / "films", corpus_of(*ids)).missing == ids[1:]
+
+
+def test_links_that_lie_in_the_folder_are_followed(tmp_path: Path) -> None:
+    lay(tmp_path, "store/a.mp4", "clips/b.mp4")
+    (tmp_path / "clips" / "c.mp4").symlink_to(tmp_path / "store" / "a.mp4")
+    (tmp_path / "all").symlink_to(tmp_path / "clips")
+    clip = Clip("x", ("a dog",), file="c.mp4")
+    assert found(tmp_path / "all", "b", clip) == {"b": "b.mp4", "x": "c.mp4"}
 
 
 def test_msvd_clips_are_found_under_both_of_their_names(tmp_path: Path) -> None:
