@@ -4,7 +4,8 @@
 
 | kind     | content                                                      |
 |----------|--------------------------------------------------------------|
-| start    | key, experiment, name, tags: a launch; the first names the run |
+| start    | key, experiment, name, tags: a launch; the first names the run; |
+|          | parent: the run it is a child of, relative to this one, if any |
 | params   | params: nested settings                                      |
 | metrics  | metrics: {name: value}, step                                 |
 | tag      | name, value                                                  |
@@ -21,7 +22,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +36,8 @@ Record = dict[str, Any]
 JOURNAL = "journal.jsonl"
 SENT = "sent.json"
 REFUSED = "refused.jsonl"
+FILES = ("artifact", "table")
+"""Kinds of records that send a file."""
 
 
 class Journal:
@@ -83,10 +86,14 @@ class Journal:
             raise OSError("the disk is full")
         self._torn = False
 
-    def start(self, experiment: str, name: str, tags: dict[str, str]) -> None:
-        """Note a launch. The first one makes the key under which every server knows the run."""
+    def start(self, experiment: str, name: str, tags: dict[str, str], parent: Path | None = None) -> None:
+        """Note a launch. The first one makes the key under which every server knows the run.
+
+        parent: the directory of the run that this one is a child of.
+        """
         key = first_start(self.path).get("key") or uuid.uuid4().hex
-        self.append("start", key=key, experiment=experiment, name=name, tags=tags)
+        belongs = {} if parent is None else {"parent": os.path.relpath(parent, self.run)}
+        self.append("start", key=key, experiment=experiment, name=name, tags=tags, **belongs)
 
     def close(self) -> None:
         """Close the file; another `append` opens it again."""
@@ -152,22 +159,31 @@ def first_start(path: Path) -> Record:
 
 @dataclass(frozen=True)
 class Sent:
-    """How far the journal has reached a server: what `<run>/tracking/sent.json` holds."""
+    """How far the journal has reached a server: what `<run>/tracking/sent.json` holds.
+
+    `later`: where records before `offset` begin whose files the server did not take yet.
+    """
 
     uri: str
     offset: int = 0
     run_id: str | None = None
+    later: tuple[int, ...] = ()
 
     @staticmethod
     def load(run: Path, uri: str) -> "Sent":
         """What was sent to `uri`; nothing when the file is absent, unreadable, or about another server."""
         try:
             found = Sent(**json.loads((run / "tracking" / SENT).read_text(encoding="utf-8")))
+            found = replace(found, later=tuple(found.later))
         except (OSError, ValueError, TypeError):
             return Sent(uri)
         path = run / "tracking" / JOURNAL
         whole = path.exists() and found.offset <= path.stat().st_size
         return found if found.uri == uri and whole else Sent(uri)
+
+    def left(self, run: Path) -> int:
+        """How many records of the run's journal the server has not acknowledged."""
+        return count(run / "tracking" / JOURNAL, self.offset) + len(self.later)
 
     def save(self, run: Path) -> None:
         """Publish the state; what it says has been acknowledged by the server."""

@@ -11,9 +11,10 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from pipelines.redact import settings_without_secrets
+from pipelines.redact import settings_without_secrets, without_secrets
 from pipelines.rundir import RunDir, write_text
 from pipelines.tracking.journal import Journal
+from pipelines.tracking.points import Points
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class JournalLogger(Logger):
         super().__init__()
         self.run = run
         self.journal = Journal(run.path)
+        self._known: Points | None = None
 
     @property
     def name(self) -> str:
@@ -44,11 +46,26 @@ class JournalLogger(Logger):
         """The folder of all runs, so that `save_dir/name/version` is the run directory."""
         return str(self.run.path.parent.parent)
 
+    @property
+    def newest_step(self) -> int:
+        """The largest step of train/* and validation/*, of this launch, else of earlier ones, else 0."""
+        return self._points.newest_step
+
+    @property
+    def _points(self) -> Points:
+        """What the journal holds; read before the first point of this launch."""
+        if self._known is None:
+            self._known = Points(self.journal.path)
+        return self._known
+
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Note the values at `step` (0 when None); NaN and infinities are kept as they are."""
+        """Note the values at `step` (0 when None); NaN and infinities are kept as they are.
+
+        Points that an earlier launch of the run has logged are left out (see `Points`).
+        """
         values = {name: number for name, value in metrics.items() if (number := _number(value)) is not None}
-        if values:
+        if values := self._points.new(values, int(step or 0)):
             self.journal.append("metrics", metrics=values, step=int(step or 0))
 
     @rank_zero_only
@@ -68,7 +85,7 @@ class JournalLogger(Logger):
     @rank_zero_only
     def set_tag(self, name: str, value: str) -> None:
         """Note a tag; a later one of the same name overwrites it."""
-        self.journal.append("tag", name=name, value=str(value))
+        self.journal.append("tag", name=name, value=without_secrets(str(value)))
 
     @rank_zero_only
     def note(self, text: str) -> None:
@@ -118,7 +135,13 @@ class JournalLogger(Logger):
         `context` is its use, such as "training": splits that are to appear apart need a name or digest each.
         """
         self.journal.append(
-            "input", name=name, digest=digest, source=source, context=context, schema=schema, profile=profile
+            "input",
+            name=name,
+            digest=digest,
+            source=without_secrets(source),
+            context=context,
+            schema=settings_without_secrets(schema),
+            profile=settings_without_secrets(profile),
         )
 
     def _relative(self, path: Path) -> str:

@@ -2,22 +2,19 @@
 
 import json
 import logging
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.locking import Lock
-from pipelines.redact import without_secrets
+from pipelines.redact import masked, without_secrets
 from pipelines.tracking.journal import (
+    FILES,
     JOURNAL,
     REFUSED,
     Entry,
-    Journal,
     Record,
     Sent,
-    count,
     first_start,
     read,
 )
@@ -46,8 +43,17 @@ class Destination:
         return without_secrets(self.uri)
 
 
+def told(error: Exception) -> str:
+    """What went wrong, in one line without secrets."""
+    return (masked(str(error)).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 def _ignore(run_id: str) -> None:
     pass
+
+
+class FilesLeftError(Exception):
+    """Everything is sent but for files that the server does not take, though it answers."""
 
 
 class Outbox:
@@ -63,6 +69,7 @@ class Outbox:
         self._on_run = on_run
         self._sent = Sent.load(run, to.shown)
         self._tracked: TrackedRun | None = None
+        self._known: str | None = None
         self._refused = 0
 
     @property
@@ -77,46 +84,101 @@ class Outbox:
 
     def left(self) -> int:
         """How many records are not yet acknowledged."""
-        return count(self._journal, self._sent.offset)
+        return self._sent.left(self._run)
+
+    def open(self) -> str:
+        """The MLflow id of the run, found or made; nothing is sent."""
+        self._tracked = self._tracked or self._connect()
+        return self._tracked.run_id
 
     def send(self) -> int:
         """Store the next piece of the journal; how many records that settled, 0 when nothing is left.
 
-        Raises what the server makes MLflow raise; the next call connects anew and goes on where this one was.
+        A file that the server does not take, though it answers, is passed over and tried again once the rest
+        is through. Raises what the server makes MLflow raise; the next call connects anew and goes on where
+        this one was.
         """
         tracked = self._tracked or self._connect()
         entries = read(self._journal, self._sent.offset)
-        if not entries:
-            return 0
         try:
             for group in _groups(entries):
-                self._send_group(tracked, group)
-                self._sent = replace(self._sent, offset=group[-1].end)
+                self._send_or_put_off(tracked, group)
+            settled = len(entries) or self._send_files_put_off(tracked)
             self._tracked = tracked
         except Exception:
             self._tracked = None
             raise
         finally:
-            self._sent.save(self._run)
-        return len(entries)
+            if entries or self._sent.later:
+                self._sent.save(self._run)
+        return settled
+
+    def _send_or_put_off(self, tracked: TrackedRun, group: list[Entry]) -> None:
+        """Send the group that begins at the offset, and move the offset behind it."""
+        begin, later, first = self._sent.offset, self._sent.later, group[0].record
+        try:
+            self._send_group(tracked, group)
+        except Exception:
+            if first is None or first["kind"] not in FILES:
+                raise
+            tracked.ask()  # raises where the server is away: then everything waits, in order
+            try:
+                self._send_group(tracked, group)
+            except Exception as error:
+                words = "%s does not take the file %s now (%s); the rest goes on, and it is tried again"
+                log.warning(words, self._to.shown, first["path"], told(error))
+                later = (*later, begin)
+        self._sent = replace(self._sent, offset=group[-1].end, later=later)
+
+    def _send_files_put_off(self, tracked: TrackedRun) -> int:
+        """How many of the files put off the server takes now, which are all; FilesLeftError otherwise."""
+        before, failed = self._sent.later, None
+        for begin in before:
+            try:
+                self._send_group(tracked, read(self._journal, begin, limit=1))
+            except Exception as error:
+                failed = failed or error
+            else:
+                self._sent = replace(self._sent, later=tuple(x for x in self._sent.later if x != begin))
+        if failed is not None:
+            raise FilesLeftError(f"{len(self._sent.later)} files: {told(failed)}") from failed
+        return len(before)
 
     def _connect(self) -> TrackedRun:
         """The run on the server; when the server has lost it, a new one that gets the whole journal."""
         start = first_start(self._journal)
         if not start:
             raise RuntimeError(f"{self._journal} has no record of a start")
+        parent = self._parent(start)
         tracked = TrackedRun(self._to.uri, self._to.artifacts, self._run, self._to.timeout)
         try:
-            run_id = tracked.open(start, self._sent.run_id)
+            run_id = tracked.open(start, self._sent.run_id, parent)
         except RunGoneError:
             log.warning("%s no longer has run %s; all of it is sent again", self._to.shown, self._sent.run_id)
             self._sent = Sent(self._to.shown)
-            run_id = tracked.open(start, None)
+            run_id = tracked.open(start, None, parent)
         if run_id != self._sent.run_id:
             self._sent = replace(self._sent, run_id=run_id)
             self._sent.save(self._run)
+        if run_id != self._known:
+            self._known = run_id
             self._on_run(run_id)
         return tracked
+
+    def _parent(self, start: Record) -> str | None:
+        """The MLflow id of the run that this one is a child of, made where nobody has; None without one."""
+        if not start.get("parent"):
+            return None
+        folder = (self._run / start["parent"]).resolve()
+        if (known := Sent.load(folder, self._to.shown).run_id) is not None:
+            return known
+        if not first_start(folder / "tracking" / JOURNAL):
+            return None  # it was moved away: this run stands alone
+        lock = sender_lock(folder)
+        if not lock.acquire(wait=1.0):
+            raise RuntimeError(f"the run {folder.name}, which this one belongs to, is just being made there")
+        with lock:
+            return Outbox(folder, self._to).open()
 
     def _send_group(self, tracked: TrackedRun, group: list[Entry]) -> None:
         records = [entry.record for entry in group if entry.record is not None]
@@ -136,9 +198,9 @@ class Outbox:
         self._refused += 1
         path = self._run / "tracking" / REFUSED
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"record": record, "reason": str(error)}) + "\n")
+            file.write(json.dumps({"record": record, "reason": masked(str(error))}) + "\n")
         if self._refused == 1:
-            log.warning("MLflow refused a record, which is kept in %s: %s", path, error)
+            log.warning("MLflow refused a record, which is kept in %s: %s", path, told(error))
 
 
 def _groups(entries: list[Entry]) -> Iterator[list[Entry]]:
@@ -166,108 +228,3 @@ def _groups(entries: list[Entry]) -> Iterator[list[Entry]]:
 def sender_lock(run: Path) -> Lock:
     """The lock that whoever sends the journal of `run` holds."""
     return Lock(run / "tracking" / ".sender.lock")
-
-
-class Sender:
-    """A daemon thread that sends the journal as it grows and waits out a server that is slow or away.
-
-    `interval`: seconds between looks at the journal; `longest_wait`: between tries while the server is away;
-    `on_run` is called, in the thread, with the MLflow run id as soon as it is known.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        to: Destination,
-        *,
-        on_run: OnRun = _ignore,
-        interval: float = 2.0,
-        longest_wait: float = 30.0,
-    ) -> None:
-        self._run = journal.run
-        self._to = to
-        self._on_run = on_run
-        self._interval = interval
-        self._longest_wait = longest_wait
-        self._changed = threading.Condition()
-        self._wake = threading.Event()
-        self._hurry = False
-        self._stopped = False
-        self._settled = -1
-        self._away_since: float | None = None
-        self._thread = threading.Thread(target=self._work, name="tracking-sender", daemon=True)
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def close(self, wait: float = 15.0) -> int:
-        """Send what is left for at most `wait` seconds, and end; how many records are still unsent."""
-        until = time.monotonic() + wait
-        path = self._run / "tracking" / JOURNAL
-        size = path.stat().st_size if path.exists() else 0
-        with self._changed:
-            self._hurry = True
-            self._wake.set()
-            self._changed.wait_for(lambda: self._settled >= size, timeout=max(0.0, until - time.monotonic()))
-            self._stopped = True
-            self._wake.set()
-        self._thread.join(max(0.2, until - time.monotonic()) if self._settled >= size else 0.2)
-        left = count(path, Sent.load(self._run, self._to.shown).offset)
-        if left:
-            log.warning(
-                "%d tracking records have not reached %s and are kept in the run directory; "
-                "`skyreel sync run=%s` sends them",
-                left,
-                self._to.shown,
-                self._run,
-            )
-        return left
-
-    def _work(self) -> None:
-        lock = sender_lock(self._run)
-        outbox: Outbox | None = None
-        tries = 0
-        try:
-            while not self._stopped:
-                try:
-                    if lock.acquire():
-                        outbox = outbox or Outbox(self._run, self._to, self._on_run)
-                        sent = outbox.send()
-                        tries = 0
-                        self._note_answer(outbox)
-                    else:
-                        outbox, sent = None, 0
-                except Exception as error:
-                    tries += 1
-                    self._note_silence(error)
-                    sent = 0
-                if not sent:
-                    self._pause(min(self._longest_wait, 2.0 ** (tries - 1)) if tries else self._interval)
-        finally:
-            lock.release()
-
-    def _pause(self, seconds: float) -> None:
-        """Wait; once the run is over, look again soon."""
-        self._wake.wait(min(seconds, 0.5) if self._hurry else seconds)
-        self._wake.clear()
-
-    def _note_answer(self, outbox: Outbox) -> None:
-        if self._away_since is not None:
-            log.info("%s answers again after %.0f s", self._to.shown, time.monotonic() - self._away_since)
-            self._away_since = None
-        with self._changed:
-            self._settled = outbox.offset
-            self._changed.notify_all()
-
-    def _note_silence(self, error: Exception) -> None:
-        """One line for each time the server goes away, however often it is tried."""
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            reason = without_secrets(str(error)).splitlines() or [type(error).__name__]
-            log.warning(
-                "MLflow at %s does not take records now (%s); the run goes on and keeps them in %s",
-                self._to.shown,
-                reason[0][:300],
-                self._run / "tracking",
-            )

@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import re
-import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.changes import flat
 from pipelines.redact import without_secrets
+from pipelines.tracking.database import make_database
 from pipelines.tracking.journal import Record
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ LONGEST_VALUE = 500
 LONGEST_TAG = 5000
 LONGEST_NAME = 250
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "INVALID_STATE")
-
-_importing = threading.RLock()
-os.register_at_fork(
-    before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
-)
+PARENT_TAG = "mlflow.parentRunId"
 
 
 class RefusedError(Exception):
@@ -60,17 +56,16 @@ class RunGoneError(Exception):
 def load_mlflow(uri: str, timeout: float) -> None:
     """Import MLflow, quiet, without telemetry, and with requests that end after `timeout` seconds.
 
-    What the user has set in the environment stays. A fork waits until the import is over: a child that was
-    forked in the middle would wait for ever for the import lock of a thread that it does not have.
+    What the user has set in the environment stays.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, math.ceil(timeout))))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy)\b.*")
-    with _importing:
-        for module in NEEDED_FOR_HTTP if uri.startswith("http") else NEEDED_FOR_DATABASE:
-            importlib.import_module(module)
+    for module in NEEDED_FOR_HTTP if uri.startswith("http") else NEEDED_FOR_DATABASE:
+        importlib.import_module(module)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -94,15 +89,19 @@ class TrackedRun:
 
     def __init__(self, uri: str, artifacts: str | None, folder: Path, timeout: float = 30.0) -> None:
         load_mlflow(uri, timeout)
+        make_database(uri)
         from mlflow import MlflowClient
 
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._over_http = uri.startswith("http")
         self._artifacts = artifacts
         self._folder = folder
         self.run_id: str = ""
 
-    def open(self, start: Record, run_id: str | None) -> str:
+    def open(self, start: Record, run_id: str | None, parent: str | None = None) -> str:
         """The id of the run: `run_id` when the server still has it, else found by key, else made.
+
+        parent: the id of the run that it is a child of.
 
         RunGoneError when the server no longer knows `run_id`; RuntimeError when the run was deleted there.
         """
@@ -122,7 +121,13 @@ class TrackedRun:
             experiment = self._experiment(start["experiment"])
             found = self._runs_with_key(experiment, start["key"])
             self.run_id = found[0].info.run_id if found else self._create(experiment, start)
+            if parent is not None:
+                self._tag(PARENT_TAG, parent)
         return self.run_id
+
+    def ask(self) -> None:
+        """Return when the server answers and knows the run; raises what it makes MLflow raise."""
+        self._client.get_run(self.run_id)
 
     def _experiment(self, name: str) -> str:
         """The id of the experiment, made with its own artifact location when it is new."""
@@ -156,7 +161,7 @@ class TrackedRun:
 
     def send(self, records: Sequence[Record]) -> None:
         """Store the records, all of one kind; RefusedError when the server will never take them."""
-        from mlflow.exceptions import MlflowException
+        from mlflow.exceptions import MlflowException, RestException
 
         try:
             if records[0]["kind"] == "metrics":
@@ -165,7 +170,8 @@ class TrackedRun:
                 for record in records:
                     self._single(record)
         except MlflowException as error:
-            if error.error_code in REFUSALS:
+            from_store = isinstance(error, RestException) or not self._over_http
+            if error.error_code in REFUSALS and from_store:  # else a proxy on the way has said so
                 raise RefusedError(str(error)) from error
             raise
 

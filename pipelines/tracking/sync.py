@@ -1,4 +1,4 @@
-"""Send what a run kept: the verb `sync`, from another process and at any later time."""
+"""Send what a run kept, from another process and at any later time: `review sync`."""
 
 import logging
 import time
@@ -9,10 +9,9 @@ from pathlib import Path
 from datamodules.errors import InputError
 from pipelines import provenance
 from pipelines.find_run import find_run
-from pipelines.redact import without_secrets
 from pipelines.rundir import RunDir
 from pipelines.tracking.journal import JOURNAL, Journal, Record, first_start, read
-from pipelines.tracking.sender import Destination, Outbox, sender_lock
+from pipelines.tracking.sender import Destination, Outbox, sender_lock, told
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ def send_pending(run: RunDir, to: Destination, timeout: float = 60.0) -> Synced:
     if not first_start(run.tracking / JOURNAL):
         raise InputError(f"{run.path}: has no journal of tracking records, so there is nothing to send")
     lock = sender_lock(run.path)
-    if not lock.acquire(wait=1.0):
+    if not lock.acquire(wait=3.0):
         raise InputError(
             f"{run.path}: {lock.holder()} sends this run (it is still going on); sync it once that has ended"
         )
@@ -62,7 +61,7 @@ def _drain(run: RunDir, outbox: Outbox, timeout: float) -> Synced:
                 break
             pause, reason = 1.0, None
         except Exception as error:
-            reason = (without_secrets(str(error)).splitlines() or [type(error).__name__])[0]
+            reason = told(error)
             log.debug("not sent: %s", reason)
             time.sleep(max(0.0, min(pause, until - time.monotonic())))
             pause = min(2 * pause, LONGEST_WAIT)

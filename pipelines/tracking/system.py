@@ -62,8 +62,10 @@ def gpus(count: int) -> dict[str, float]:
 class SystemSampler:
     """A daemon thread that samples this machine every `every` seconds into `journal` until `close`.
 
-    The first sample comes after a second at most, so that short runs have one.
-    The step counts samples since `begin` (seconds since 1970, the first launch): it grows across launches.
+    The first sample comes after a second at most, so that short runs have one. The step counts seconds (or
+    `every`, where that is less) since `begin` (seconds since 1970, the first launch): it grows across
+    launches. All GPUs of the machine are sampled, whichever this run uses. `close` adds the mean use of each
+    over the launch, and of the processors.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class SystemSampler:
         self._begin = begin
         self._every = every
         self._clock = clock
+        self._uses: dict[str, list[float]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="system-metrics", daemon=True)
 
@@ -84,6 +87,15 @@ class SystemSampler:
         """Stop; nothing is written after this returns."""
         self._stop.set()
         self._thread.join(5.0)
+        means = {
+            name.replace("_utilization_", "_mean_utilization_"): round(sum(values) / len(values), 1)
+            for name, values in self._uses.items()
+        }
+        if means:
+            self._journal.append("metrics", metrics=means, step=self._step())
+
+    def _step(self) -> int:
+        return round((self._clock() - self._begin) / min(1.0, self._every))
 
     def _work(self) -> None:
         psutil.cpu_percent()
@@ -96,5 +108,7 @@ class SystemSampler:
             except (OSError, psutil.Error) as error:
                 log.debug("no sample of the machine: %s", error)
                 continue
-            step = round((self._clock() - self._begin) / self._every)
-            self._journal.append("metrics", metrics=sample, step=step)
+            for name in sample:
+                if name.endswith("_utilization_percentage"):
+                    self._uses.setdefault(name, []).append(sample[name])
+            self._journal.append("metrics", metrics=sample, step=self._step())

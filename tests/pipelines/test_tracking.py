@@ -3,18 +3,8 @@
 import contextlib
 import json
 import logging
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pytorch_lightning.utilities import rank_zero_only
@@ -29,6 +19,7 @@ from pipelines.tracking.server import clean_name, load_mlflow
 from pipelines.tracking.session import tracked
 from pipelines.tracking.sync import send_pending, sync
 from pipelines.tracking.system import SystemSampler
+from tests.pipelines.mlflow_servers import client, everything, free_port, tell_everything, wait_for
 
 # SQLAlchemy's pool, kept by MLflow for the whole process, closes its connections when it is collected.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
@@ -49,52 +40,6 @@ def run(tmp_path: Path, request: pytest.FixtureRequest) -> RunDir:
     folder = tmp_path / request.node.name / "a"
     folder.mkdir(parents=True)
     return RunDir(folder)
-
-
-def client(to: Destination) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=to.uri, registry_uri=to.uri)
-
-
-def runs_of(to: Destination, run: RunDir) -> list[Any]:
-    experiment = client(to).get_experiment_by_name(run.path.parent.name)
-    return list(client(to).search_runs([experiment.experiment_id])) if experiment else []
-
-
-def everything(to: Destination, run: RunDir) -> dict[str, Any]:
-    """All that the server holds of the only run of the test."""
-    (found,) = runs_of(to, run)
-    asked = client(to)
-    history = {
-        name: [(m.step, str(m.value)) for m in asked.get_metric_history(found.info.run_id, name)]
-        for name in found.data.metrics
-    }
-    return {
-        "id": found.info.run_id,
-        "status": found.info.status,
-        "start": found.info.start_time,
-        "end": found.info.end_time,
-        "params": found.data.params,
-        "tags": found.data.tags,
-        "history": history,
-        "inputs": [(i.dataset.name, i.dataset.digest, i.tags[0].value) for i in found.inputs.dataset_inputs],
-        "artifacts": sorted(item.path for item in asked.list_artifacts(found.info.run_id)),
-    }
-
-
-def tell_everything(logger: JournalLogger) -> None:
-    write_text(logger.run.config, "seed: 0\n")
-    write_text(logger.run.best, "weights")
-    logger.log_hyperparams({"model": {"kind": "convgru"}, "text": "x" * 900, "sizes": [1, 2]})
-    for step in range(2500):
-        logger.log_metrics({"train/loss": 1 / (step + 1)}, step)
-    logger.log_metrics({"test/rmse/air/24h": 2.1, "not/a number": float("nan"), "odd: name": 1.0})
-    logger.log_artifact(logger.run.config)
-    logger.log_checkpoints()
-    logger.log_table("skill", ["lead", "rmse"], [["24h", 2.1]])
-    logger.log_dataset("ncep", "abc", "/data/a.nc", "training")
-    logger.note("A first run.")
 
 
 def test_all_that_a_run_tells_is_in_mlflow(run: RunDir, database: Destination) -> None:
@@ -137,6 +82,7 @@ def test_how_a_run_ended_is_told_apart(
 ) -> None:
     with pytest.raises(error), tracked(run, database, system_every=None, wait=60):
         raise error
+    send_pending(run, database)  # what a busy machine did not send within the wait of a stopped run
     assert everything(database, run)["status"] == status
     assert provenance.read(run)["status"] == status
 
@@ -224,50 +170,8 @@ def test_a_server_that_is_absent_costs_a_run_one_line_and_the_wait_at_its_end(
     assert time.monotonic() - begin < 8
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len([line for line in told if "does not take records now" in line]) == 1
-    assert f"`skyreel sync run={run.path}`" in told[-1]
+    assert f"`skyreel review sync run={run.path}`" in told[-1]
     assert told[-1].startswith("102 tracking records")
-
-
-def test_a_server_stopped_and_killed_while_a_run_logs_loses_and_doubles_nothing(
-    run: RunDir, tmp_path: Path, database: Destination, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    (tmp_path / "server").mkdir()
-    shutil.copy(database.uri.removeprefix("sqlite:///"), tmp_path / "server" / "mlflow.db")
-    port = free_port()
-    to = Destination(f"http://127.0.0.1:{port}")
-    costs: list[float] = []
-    with contextlib.ExitStack() as servers:
-        server = servers.enter_context(mlflow_server(tmp_path / "server", port))
-        with tracked(run, to, system_every=None, wait=30) as logger:
-
-            def tell(first: int) -> None:
-                for step in range(first, first + 200):
-                    begin = time.perf_counter()
-                    logger.log_metrics({"train/loss": float(step)}, step)
-                    costs.append(time.perf_counter() - begin)
-
-            tell(0)
-            wait_for(lambda: unsent(run, to) == 0, 40)
-            os.killpg(server.pid, signal.SIGSTOP)
-            tell(200)
-            time.sleep(3)
-            os.killpg(server.pid, signal.SIGCONT)
-            wait_for(lambda: unsent(run, to) == 0, 40)
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait(10)
-            tell(400)
-            write_text(run.config, "seed: 0\n")
-            logger.log_artifact(run.config)
-            time.sleep(1)
-            servers.enter_context(mlflow_server(tmp_path / "server", port))
-        found = everything(to, run)
-    assert unsent(run, to) == 0
-    assert sorted(found["history"]["train/loss"]) == [(step, str(float(step))) for step in range(600)]
-    assert found["status"] == "FINISHED"
-    assert found["artifacts"] == ["config.yaml"]
-    assert sorted(costs)[len(costs) // 2] < 1e-4
-    assert max(costs) < 0.5
 
 
 def test_only_rank_zero_writes(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,58 +204,3 @@ def test_the_machine_is_sampled_under_the_names_of_mlflow(run: RunDir) -> None:
 )
 def test_names_are_made_acceptable_to_mlflow(name: str, clean: str) -> None:
     assert clean_name(name) == clean
-
-
-def unsent(run: RunDir, to: Destination) -> int:
-    journal = run.tracking / "journal.jsonl"
-    return journal.stat().st_size - Sent.load(run.path, to.shown).offset
-
-
-def wait_for(true: Callable[[], bool], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"not so after {seconds} s"
-        time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A real server in a process group of its own, ready to answer; killed at the end."""
-    place = [
-        "--backend-store-uri",
-        f"sqlite:///{folder / 'mlflow.db'}",
-        "--artifacts-destination",
-        str(folder),
-    ]
-    command = [sys.executable, "-m", "mlflow", "server", *place, "--port", str(port), "--workers", "1"]
-    environment = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PYTHONWARNINGS": "ignore",
-    }
-    with (folder / "log.txt").open("ab") as log:
-        server = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        wait_for(lambda: answers(port), 120)
-        yield server
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as reply:
-            return bool(reply.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
