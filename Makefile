@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart install test test-slow bench ui clean
+.PHONY: help quickstart install test test-slow torture bench ui clean
 
 BIN := .venv/bin
 RUNS ?= runs
@@ -16,7 +16,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 	@echo "make test-slow    the tests that take minutes"
-	@echo "make bench        speed against textbook versions: windows, beam search, CIDEr"
+	@echo "make torture      50 kills, each followed by going on; takes some 25 minutes"
+	@echo "make bench        speed against textbook versions, of two ranks, and with a tracking server that fails"
 	@echo "make ui           MLflow's pages on http://127.0.0.1:$(PORT)"
 	@echo "make clean        remove the environment and caches; runs and stores stay"
 
@@ -49,6 +50,9 @@ test: .venv/.installed-test
 
 test-slow: .venv/.installed-test
 	$(BIN)/pytest -q -m slow
+
+torture: .venv/.installed-test
+	$(BIN)/python -m tests.torture
 
 bench: .venv/.installed-test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -11,8 +11,11 @@ def main() -> int:
     """
     gc.disable()
     from pipelines.cli import run
+    from pipelines.ranks import leave
 
-    return run(sys.argv[1:])
+    status = run(sys.argv[1:])
+    leave(status)
+    return status
 
 
 if __name__ == "__main__":

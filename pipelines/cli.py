@@ -1,6 +1,7 @@
 """The command line: flags, verbs, exit status. Nothing slow is imported before a verb runs.
 
-Exit status: 0 success, 2 a mistake in the call or the input, 130 Ctrl-C, 143 SIGTERM, 1 anything else.
+Exit status: 0 success, 2 a mistake in the call or the input, 128 and the signal's number where one ended the
+call (130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM), 1 anything else.
 """
 
 import contextlib
@@ -8,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +20,7 @@ from typing import Any
 from datamodules.errors import InputError
 from pipelines import interrupts
 from pipelines.mistakes import CallError, Mistake, nearest
+from pipelines.ranks import end_with_parent
 from pipelines.verbs import ARGUMENTS, VERBS, Call, Verb
 
 SWITCHES = ("--help", "--version", "--json", "--debug", "--cfg")
@@ -25,17 +28,19 @@ SWITCHES = ("--help", "--version", "--json", "--debug", "--cfg")
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A call taken apart: the verb, its `key=value` words, and the switches that were on."""
+    """A call taken apart: the verb, its `key=value` words, the switches that were on, the verb's action."""
 
     verb: str | None
     words: tuple[str, ...]
     switches: frozenset[str]
+    action: str | None = None
 
 
 def run(argv: Sequence[str], verbs: Mapping[str, Verb] = VERBS) -> int:
     """The exit status of `skyreel` called with `argv`; the one place where exceptions become messages."""
     name = "skyreel"
     debug = "--debug" in argv
+    end_with_parent()
     try:
         line = read_command_line(argv, verbs)
         name = f"skyreel {line.verb}" if line.verb else name
@@ -44,17 +49,16 @@ def run(argv: Sequence[str], verbs: Mapping[str, Verb] = VERBS) -> int:
     except InputError as error:
         _record(str(error))
         return _tell(f"{name}: {error}", 2)
-    except KeyboardInterrupt:
-        return _tell(f"{name}: stopped by Ctrl-C", 130)
-    except interrupts.Terminated:
-        return _tell(f"{name}: stopped by SIGTERM", 143)
+    except interrupts.Stopped as stop:
+        by = "Ctrl-C" if stop.signum == signal.SIGINT else stop.signum.name
+        return _tell(f"{name}: stopped by {by}", 128 + stop.signum)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         where = _record(f"{name} failed", error)
         if debug:
-            traceback.print_exc()
+            _tell(traceback.format_exc(), 1)
         hint = f"the traceback is in {where}" if where else "--debug shows the traceback"
         return _tell(f"{name}: {type(error).__name__}: {error}\n{hint}", 1)
 
@@ -88,9 +92,14 @@ def read_command_line(argv: Sequence[str], verbs: Mapping[str, Verb] = VERBS) ->
         mistakes.append(Mistake(verb, problem, near=nearest(verb, verbs)))
     elif verb is None and words:
         mistakes.append(Mistake(words[0], f"A verb comes first: skyreel {'|'.join(verbs)} [key=value ...]."))
+    actions = verbs[verb].actions if verb and verb in verbs and "--help" not in switches else {}
+    action = words.pop(0) if actions and words and "=" not in words[0] else None
+    if actions and action not in actions:
+        problem = f"{verb} is followed by what to do: {', '.join(actions)}."
+        mistakes.append(Mistake(action or str(verb), problem, near=nearest(action or "", actions)))
     if mistakes:
         raise CallError(mistakes)
-    return CommandLine(verb, tuple(words), frozenset(switches))
+    return CommandLine(verb, tuple(words), frozenset(switches), action)
 
 
 def _answer(line: CommandLine, argv: Sequence[str], verbs: Mapping[str, Verb]) -> int:
@@ -106,10 +115,11 @@ def _answer(line: CommandLine, argv: Sequence[str], verbs: Mapping[str, Verb]) -
     call, unset = _call(line, tuple(argv), verbs[line.verb])
     if "--cfg" in line.switches:
         from pipelines.compose import to_yaml
+        from pipelines.redact import settings_without_secrets
 
         if unset:
             _tell(f"still to be set: {', '.join(unset)}", 0)
-        return _say(to_yaml(call.config))
+        return _say(to_yaml(settings_without_secrets(call.config)))
     return _work(call, verbs[line.verb], "--debug" in line.switches)
 
 
@@ -119,6 +129,8 @@ def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, t
     from pipelines.find_run import find_run, runs_folder
 
     arguments, words, mistakes = _arguments(line, verb)
+    if verb.sweeps:
+        return _sweep_call(line, argv, words, mistakes)
     base = None
     if "run" in arguments:
         found = find_run(arguments["run"], runs_folder(line.words))
@@ -131,8 +143,23 @@ def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, t
     if mistakes:
         raise CallError(mistakes)
     as_json = "--json" in line.switches
-    call = Call(line.verb or "", composed.settings, composed.config, json=as_json, argv=argv, **arguments)
+    more = {"action": line.action, **arguments}
+    call = Call(
+        line.verb or "", composed.settings, composed.config, json=as_json, argv=argv, plan=None, **more
+    )
     return call, composed.unset
+
+
+def _sweep_call(
+    line: CommandLine, argv: tuple[str, ...], words: list[str], mistakes: list[Mistake]
+) -> tuple[Call, tuple[str, ...]]:
+    """As `_call`, of a verb whose words hold lists: the settings are those of the first trial."""
+    from pipelines.sweeps.plan import read_plan
+
+    plan = read_plan(words, data="--cfg" not in line.switches, before=mistakes)
+    as_json, first = "--json" in line.switches, plan.first
+    call = Call(line.verb or "", first.settings, first.config, json=as_json, argv=argv, plan=plan)
+    return call, first.unset
 
 
 def _arguments(line: CommandLine, verb: Verb) -> tuple[dict[str, str], list[str], list[Mistake]]:
@@ -193,5 +220,7 @@ def _say(text: str, status: int = 0) -> int:
 
 
 def _tell(text: str, status: int) -> int:
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    from pipelines.redact import masked
+
+    sys.stderr.write(masked(text).rstrip("\n") + "\n")
     return status

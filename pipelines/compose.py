@@ -1,7 +1,9 @@
 """Settings from `conf/`, presets, a run's config and `key=value` words: composed by Hydra, validated once."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,15 +158,11 @@ def _of_one_system(choices: Mapping[str, str]) -> dict[str, str]:
 
 def _tree(choices: Mapping[str, str], base: Mapping[str, Any] | None) -> "DictConfig":
     """The sections before single values are set, open to any key: validation finds the unknown ones."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from omegaconf import OmegaConf
 
     if base is not None and not choices:
         return OmegaConf.create(dict(base))
-    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        fresh = hydra_compose("config", overrides=[f"{group}={name}" for group, name in choices.items()])
-    OmegaConf.set_struct(fresh, False)
+    fresh = copy.deepcopy(_fresh(tuple(choices.items())))
     if base is None:
         return fresh
     tree = OmegaConf.create(dict(base))
@@ -172,6 +170,19 @@ def _tree(choices: Mapping[str, str], base: Mapping[str, Any] | None) -> "DictCo
         if group in fresh:
             tree[group] = fresh[group]
     return tree
+
+
+@cache
+def _fresh(choices: tuple[tuple[str, str], ...]) -> "DictConfig":
+    """What `conf/` says under these choices, read once: a sweep composes the same files for every trial."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        fresh = hydra_compose("config", overrides=[f"{group}={name}" for group, name in choices])
+    OmegaConf.set_struct(fresh, False)
+    return fresh
 
 
 def _with_experiment(config: dict[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """What people see while a verb works: log lines, progress, and the log file of the run."""
 
 import logging
-import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pipelines.ranks import global_rank
+from pipelines.redact import MaskedFormatter
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +32,8 @@ Advance = Callable[[int, int], None]
 
 
 def rank() -> int:
-    """The rank of this process among those that train together, 0 when it is alone."""
-    return next(
-        (int(os.environ[key]) for key in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if key in os.environ), 0
-    )
+    """The rank of this process among those that train together, on all machines; 0 when it is alone."""
+    return global_rank()
 
 
 def shown_path(path: Path) -> Path:
@@ -52,9 +52,10 @@ def set_up_logging(debug: bool = False) -> None:
         from rich.logging import RichHandler
 
         handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
+        handler.setFormatter(MaskedFormatter("%(message)s"))
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(PLAIN, "%H:%M:%S"))
+        handler.setFormatter(MaskedFormatter(PLAIN, "%H:%M:%S"))
     handler.setLevel(logging.WARNING if rank() else logging.NOTSET)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OURS:
@@ -76,7 +77,7 @@ def attach_log(path: Path) -> None:
         logging.getLogger().removeHandler(earlier)
         earlier.close()
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(PLAIN))
+    handler.setFormatter(MaskedFormatter(PLAIN))
     handler.setLevel(logging.WARNING if rank() else logging.NOTSET)
     logging.getLogger().addHandler(handler)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.changes import ABSENT, Change, differences
 from pipelines.console import rank
+from pipelines.placement import heard_from_first, placed, tell_others
 from pipelines.redact import settings_without_secrets
 from pipelines.rundir import RunDir
 from pipelines.systems import open_system
@@ -29,9 +30,16 @@ def evaluate(call: Call) -> dict[str, Any]:
     run = RunDir(Path(call.run or "").absolute())
     checkpoint = Path(call.checkpoint) if call.checkpoint else run.best
     changes = other_settings(run, call.config)
-    settings = call.settings.model_copy(update={"start": None})  # a judge begins from the checkpoint alone
+    trainer = placed(call.settings.trainer)
+    # a judge begins from the checkpoint alone
+    settings = call.settings.model_copy(update={"start": None, "trainer": trainer})
     publish = call.checkpoint is None and not changes
-    judged = open_system(settings).judge(run, checkpoint, publish=publish)
+    system = open_system(settings)
+    if rank():
+        heard_from_first()
+    else:
+        tell_others("evaluate")
+    judged = system.judge(run, checkpoint, publish=publish)
     if rank():
         return {}
     if changes:

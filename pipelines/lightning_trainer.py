@@ -1,26 +1,28 @@
 """A Lightning trainer from settings: device, precision, bounds, checkpoints, averaging, progress."""
 
 import logging
-from datetime import timedelta
-from functools import partial
+import random
 from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    Timer,
-    WeightAveraging,
-)
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from datamodules.errors import InputError
+from lightning_modules.optimization import EpochMeans
+from lightning_modules.pace import Pace
+from pipelines import interrupts
+from pipelines.best_checkpoints import BestCheckpoints
+from pipelines.checkpoint_files import CheckedFiles
+from pipelines.data_stalls import DataStalls
+from pipelines.last_checkpoint import LastCheckpoint
+from pipelines.placement import cluster_environment
 from pipelines.rundir import RunDir
 from pipelines.settings import Settings, TrainerOptions
+from pipelines.strategies import build_strategy
+from pipelines.tell_plan import TellPlan
 from pipelines.tracking.logger import JournalLogger
 from pipelines.training_progress import progress_callbacks
 
@@ -36,7 +38,7 @@ def precision_of(options: TrainerOptions) -> str:
     if options.precision == "auto":
         fast = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
         return "bf16-mixed" if fast else "32-true"
-    return {"32": "32-true", "bf16": "bf16-mixed"}[options.precision]
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[options.precision]
 
 
 def build_trainer(
@@ -44,11 +46,13 @@ def build_trainer(
     run: RunDir,
     logger: JournalLogger | None,
     chosen_by: Chosen | None = None,
+    goes_on: bool = False,
     **more: Any,
 ) -> pl.Trainer:
     """The trainer of one run. `logger` None leaves nothing behind (evaluation).
 
     chosen_by: the figure that chooses the best checkpoint, and whether "min" or "max" of it is best.
+    goes_on:   whether steps were taken in an earlier launch.
 
     Errors: InputError when the machine lacks the GPUs that the settings ask for.
     """
@@ -56,20 +60,27 @@ def build_trainer(
     _require_gpus(options)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    callbacks = [*progress_callbacks(options), RandomSteps(settings.seed)]
-    callbacks += _keepers(settings, run, chosen_by or LOSS) if logger else []
-    return pl.Trainer(
+    callbacks = progress_callbacks(options)
+    if logger is None:
+        callbacks.append(StopBetweenBatches())
+    else:
+        pace = Pace(options.max_steps, options.max_minutes)
+        plan = TellPlan(settings, run, precision_of(options), goes_on=goes_on)
+        callbacks = [pace, EpochMeans(), plan, *callbacks, RandomSteps(settings.seed), DataStalls(settings)]
+        callbacks += _keepers(settings, run, pace, chosen_by or LOSS)
+    trainer = pl.Trainer(
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.nodes,
-        strategy=_strategy(options),
+        strategy=build_strategy(options),
         precision=precision_of(options),  # type: ignore[arg-type]
         max_epochs=options.max_epochs or -1,
-        max_steps=options.max_steps or -1,
+        accumulate_grad_batches=options.accumulate,
         gradient_clip_val=settings.optimizer.gradient_clip,
         deterministic=options.deterministic,
         logger=logger or False,
         callbacks=callbacks,
+        plugins=[cluster_environment(), CheckedFiles()],
         default_root_dir=run.path,
         log_every_n_steps=10,
         num_sanity_val_steps=0,
@@ -79,6 +90,16 @@ def build_trainer(
         enable_progress_bar=any("ProgressBar" in type(callback).__name__ for callback in callbacks),
         **more,
     )
+    _leave_signals_alone(trainer)
+    return trainer
+
+
+def _leave_signals_alone(trainer: pl.Trainer) -> None:
+    """Take Lightning's hands off signals: it broadcasts from within a handler, which can wait for ever, and
+    once more before every step, which waits for the GPU. `pipelines.last_checkpoint` stops all ranks at the
+    end of one step instead."""
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 
 def _require_gpus(options: TrainerOptions) -> None:
@@ -92,39 +113,43 @@ def _require_gpus(options: TrainerOptions) -> None:
         )
 
 
-def _strategy(options: TrainerOptions) -> str | DDPStrategy:
-    """Lightning's own choice, or DDP with the process group's backend."""
-    if options.strategy == "ddp":
-        return DDPStrategy(process_group_backend=options.backend)
-    return "auto"
-
-
-def _keepers(settings: Settings, run: RunDir, chosen_by: Chosen) -> list[Callback]:
+def _keepers(settings: Settings, run: RunDir, pace: Pace, chosen_by: Chosen) -> list[Callback]:
     """What ends a run, averages its weights, and keeps its checkpoints.
 
     Checkpoints are whole: Lightning puts the averaged weights, which are the validated ones, into no other.
     """
     options, found = settings.trainer, list[Callback]()
-    if options.max_minutes is not None:
-        found.append(Timer(timedelta(minutes=options.max_minutes), interval="step", verbose=False))
     if options.patience is not None:
         found.append(EarlyStopping(chosen_by[0], mode=chosen_by[1], patience=options.patience))
     if settings.optimizer.ema is not None:
         found.append(MovingAverage(settings.optimizer.ema))
-    keep = partial(ModelCheckpoint, dirpath=str(run.checkpoints), enable_version_counter=False)
-    every = timedelta(minutes=options.checkpoint_minutes)
-    found += [
-        keep(filename="best", monitor=chosen_by[0], mode=chosen_by[1], save_on_train_epoch_end=False),
-        keep(filename="last", every_n_epochs=1, save_on_train_epoch_end=True),
-        keep(filename="last", train_time_interval=every),
-    ]
-    return found
+    best = BestCheckpoints(run.checkpoints, *chosen_by, keep=options.keep_best)
+    return [*found, best, LastCheckpoint(run, pace, options.checkpoint_minutes)]
+
+
+class StopBetweenBatches(Callback):
+    """Ends a test where a signal has come that Python lost: it drops what is raised in some of its hooks."""
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Raise `Stopped` again."""
+        if (signum := interrupts.received()) is not None:
+            raise interrupts.Stopped(signum)
 
 
 class RandomSteps(Callback):
-    """What is random within a step (dropout, noise) follows from the seed, the step and the rank alone.
+    """What is random within a step (dropout, noise) follows from the seed, the rank and the batch alone.
 
-    There is no generator's state to save: a run that was stopped goes on as if it had not been.
+    There is no generator's state to save: a run that was stopped goes on as if it had not been. It holds for
+    the generators of PyTorch (on all devices), NumPy and Python; those of data workers follow from the seed,
+    the epoch and the sample.
     """
 
     def __init__(self, seed: int) -> None:
@@ -133,9 +158,13 @@ class RandomSteps(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seed the step."""
-        place = np.random.SeedSequence([self.seed, trainer.global_rank, trainer.global_step])
-        torch.manual_seed(int(place.generate_state(1)[0]))
+        """Seed every generator for this batch, counted over the whole run."""
+        batch_number = trainer.fit_loop.epoch_loop.total_batch_idx
+        place = np.random.SeedSequence([self.seed, trainer.global_rank, batch_number])
+        first, second, third = (int(number) for number in place.generate_state(3))
+        torch.manual_seed(first)
+        np.random.seed(second)
+        random.seed(third)
 
 
 class MovingAverage(WeightAveraging):

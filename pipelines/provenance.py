@@ -117,7 +117,7 @@ def write(
     """Publish `provenance.json` for this launch and return it; an earlier launch moves to `earlier`.
 
     `data`: name -> what is known of it (digest, sources); `arguments`: the command line, else sys.argv;
-    `more`: further sections, plain values. The MLflow section of an earlier launch stays.
+    `more`: further sections, plain values. The MLflow section and the plan of an earlier launch stay.
     """
     found = {
         "code": code_version(),
@@ -135,9 +135,9 @@ def write(
     with _writing:
         before = read(run)
         if before:
-            launch = {key: before.get(key) for key in ("code", "command", "start", "end", "status")}
+            launch = {key: before.get(key) for key in ("code", "command", "start", "end", "status", "plan")}
             found["earlier"] = [*before.get("earlier", []), launch]
-        found["mlflow"] = before.get("mlflow")
+        found |= {key: before.get(key) for key in ("mlflow", "plan")}
         write_json(run.provenance, found)
     return found
 

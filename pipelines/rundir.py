@@ -16,14 +16,20 @@ from typing import Any, Literal
 import yaml
 
 from datamodules.errors import InputError
-from pipelines.changes import Change, differences
+from pipelines.changes import ABSENT, Change, differences
 from pipelines.locking import Lock
 from pipelines.redact import settings_without_secrets
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = (
-    "trainer.max_*",
+MUST_STAY = ("data.*", "task.*", "model.*", "seed", "start")
+"""Settings that decide what the weights are weights of: a run that has any goes on with the same ones."""
+
+MAY_CHANGE = ("data.workers", "data.batch_size", "data.path", "data.annotations", "data.facts")
+"""Those among them that do not. The files are compared by what they hold, not by where they lie."""
+
+PLACES = (
+    *MAY_CHANGE,
     "trainer.devices",
     "trainer.nodes",
     "trainer.accelerator",
@@ -31,12 +37,16 @@ MAY_CHANGE = (
     "trainer.backend",
     "trainer.threads",
     "trainer.checkpoint_minutes",
+    "trainer.keep_best",
+    "trainer.requeue",
     "tracking.*",
     "paths.*",
-    "data.workers",
     "run.*",
 )
-"""Settings that an unfinished run may go on with when they differ: they bound it or place it, no more."""
+"""Settings that place a run, no more: one that is finished is still the same."""
+
+EXTENDS = ("trainer.max_*", "trainer.patience")
+"""Settings by which a run that is finished goes on."""
 
 NAMELESS = ("paths", "tracking", "run")
 """Sections that do not enter the default name of a run."""
@@ -200,10 +210,11 @@ def open_run(
 ) -> OpenRun:
     """The run directory `runs/experiment/name`, locked for this process, with `config.yaml` written.
 
-    `config` is the resolved settings as plain values. An existing run with the same settings (see MAY_CHANGE)
-    goes on; `restart` sets the old directory aside as `<name>-before-<time>` first. One that ended before its
-    first checkpoint (a mistake in the settings, say) takes any settings. InputError when another launcher
-    holds it for `wait` seconds, when it holds other settings, or when the folder is not a run.
+    `config` is the resolved settings as plain values. An existing run goes on, and tells which settings are
+    not as they were; so does a finished one whose bound has changed (see EXTENDS). `restart` sets the old
+    directory aside as `<name>-before-<time>` first. A run that ended before its first checkpoint (a mistake
+    in the settings, say) takes any settings. InputError when another launcher holds it for `wait` seconds,
+    when what its weights are weights of has changed (see MUST_STAY), or when the folder is not a run.
     """
     _check_name("run.experiment", experiment)
     _check_name("run.name", name)
@@ -253,17 +264,44 @@ def _compare(run: RunDir, config: dict[str, Any]) -> tuple[State, tuple[Change, 
                 "not a run directory; choose another with run.name= or paths.runs="
             )
         return "new", ()
-    state: State = "finished" if run.metrics.exists() else "unfinished"
-    changes = differences(run.read_config(), yaml.safe_load(yaml.safe_dump(config)))
-    refused = [item for item in changes if not any(fnmatch.fnmatch(item.key, key) for key in MAY_CHANGE)]
-    begun = state == "finished" or any(run.checkpoints.glob("*.ckpt"))
-    if refused and begun:
+    now = yaml.safe_load(yaml.safe_dump(config))
+    changes = [item for item in differences(run.read_config(), now) if item.before is not ABSENT]
+    finished = run.metrics.exists() and _ended_well(run)
+    extended = finished and any(_among(item.key, EXTENDS) for item in changes)
+    if finished and not extended:
+        refused = [item for item in changes if not _among(item.key, PLACES)]
+    else:
+        begun = run.metrics.exists() or any(run.checkpoints.glob("*.ckpt"))
+        refused = [item for item in changes if begun and _decides(item.key)]
+    if refused:
         shown = "".join(f"\n  {item}" for item in refused)
         raise InputError(
             f"{run.path} holds a run with other settings:{shown}\n"
             "Give this run its own name with run.name=, or begin again with run.restart=true (the earlier "
             "run is set aside, not deleted)"
         )
+    if finished and not extended:
+        return "finished", tuple(changes)
+    if finished:
+        run.metrics.replace(run.path / "earlier_metrics.json")
     for item in changes:
-        log.info("the run goes on with a changed setting: %s", item)
-    return state, tuple(changes)
+        log.warning("the run goes on with a changed setting: %s", item)
+    return "unfinished", tuple(changes)
+
+
+def _ended_well(run: RunDir) -> bool:
+    """Whether the last launch came to its end: one that was killed after metrics.json has more to tell."""
+    try:
+        found = json.loads(run.provenance.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return not isinstance(found, dict) or found.get("status", "FINISHED") == "FINISHED"
+
+
+def _among(key: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatch(key, pattern) for pattern in patterns)
+
+
+def _decides(key: str) -> bool:
+    """Whether the setting decides what a checkpoint's weights are weights of."""
+    return _among(key, MUST_STAY) and not _among(key, MAY_CHANGE)

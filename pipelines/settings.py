@@ -30,6 +30,7 @@ class RunOptions(Options):
     name: null makes one when the run starts; the name of an unfinished run goes on with it.
     experiment: null takes the preset's name, else data.name.
     restart: true begins again where a run of this name exists.
+    sweep: null, else the name of the sweep that this run is a trial of.
     """
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
@@ -37,6 +38,7 @@ class RunOptions(Options):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     experiment: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     restart: bool = False
+    sweep: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
 
 
 class TrainerOptions(Options):
@@ -45,14 +47,17 @@ class TrainerOptions(Options):
     accelerator: cpu, gpu or auto (a GPU where there is one).
     devices: processes on this machine, or auto.
     nodes: machines.
-    strategy: auto or ddp (one process per device).
+    strategy: auto, ddp (one process per device), or fsdp (the same, the weights shared out among them).
     backend: how processes talk: gloo (CPU), nccl (GPU); null chooses.
-    precision: 32, bf16, or auto (bf16 where the processor is fast at it).
+    precision: 32, bf16, 16 (with a scaled loss, for GPUs without bf16), or auto (bf16 where it is fast).
+    accumulate: batches whose gradients are summed for one step of the optimiser.
     max_epochs: ends training after so many passes; null for no bound.
     max_steps: ends training after so many steps; null for no bound.
     max_minutes: ends training after so long; null for no bound.
     patience: epochs without a better validation figure until training ends; null never.
     checkpoint_minutes: how much work a kill can cost at most.
+    keep_best: how many of the best checkpoints stay: best.ckpt, best-2.ckpt, ...
+    requeue: SIGUSR1 (SLURM's warning before a job's end) also has the job queued again.
     threads: of the processor, per process; null leaves PyTorch's choice.
     compile: torch.compile the network.
     deterministic: two runs give equal figures.
@@ -61,14 +66,17 @@ class TrainerOptions(Options):
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
     devices: int | Literal["auto"] = 1
     nodes: int = Field(default=1, ge=1)
-    strategy: Literal["auto", "ddp"] = "auto"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     backend: Literal["gloo", "nccl"] | None = None
-    precision: Literal["auto", "32", "bf16"] = "auto"
+    precision: Literal["auto", "32", "bf16", "16"] = "auto"
+    accumulate: int = Field(default=1, ge=1)
     max_epochs: int | None = Field(default=50, ge=1)
     max_steps: int | None = Field(default=None, ge=1)
     max_minutes: Positive | None = None
     patience: int | None = Field(default=None, ge=1)
     checkpoint_minutes: Positive = 5.0
+    keep_best: int = Field(default=1, ge=1)
+    requeue: bool = False
     threads: int | None = Field(default=None, ge=1)
     compile: bool = False
     deterministic: bool = True
@@ -77,8 +85,8 @@ class TrainerOptions(Options):
     @classmethod
     def _precision_is_a_word(cls, values: Any) -> Any:
         """`trainer.precision=32` names a precision, though it reads as a number."""
-        if isinstance(values, dict) and values.get("precision") == 32:
-            return {**values, "precision": "32"}
+        if isinstance(values, dict) and values.get("precision") in (16, 32):
+            return {**values, "precision": str(values["precision"])}
         return values
 
     @model_validator(mode="after")
@@ -97,7 +105,7 @@ class TrackingOptions(Options):
     uri: null means <paths.runs>/mlflow.db; an http address makes the kind a server.
     experiment: the name in MLflow; null takes run.experiment.
     system_metrics: processor, memory and GPU use along the run.
-    timeout: seconds to wait at the end for a slow server; what is left then `skyreel sync` sends.
+    timeout: seconds to wait at the end for a slow server; what is left then `skyreel review sync` sends.
     """
 
     kind: Literal["sqlite", "server", "none"] = "sqlite"

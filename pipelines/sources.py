@@ -3,9 +3,11 @@
 import difflib
 from glob import glob
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from datamodules.archives import is_archive
 from datamodules.errors import InputError
-from datamodules.fetch import fetch
+from datamodules.fetch import fetch, fetch_unpacked
 from datamodules.gridded.discover import find_sources
 from datamodules.gridded.options import GriddedOptions
 from datamodules.options import DownloadOptions
@@ -45,13 +47,16 @@ def _make(options: GriddedOptions | ClipOptions, path: Path) -> None:
 
 
 def _fetch(source: DownloadOptions, path: Path) -> None:
-    """The published file at `path`."""
+    """The published file at `path`, or the folder that a published archive holds."""
     if source.url is None:
         raise InputError(
             f"data.path: {path} is not there. Get the files by hand from {source.page} and place them "
             "there, or let data.path name the place where they lie"
         )
-    fetch(source.url, path, sha256=source.sha256, source_page=source.page)
+    if is_archive(urlsplit(source.url).path) and not is_archive(path.name):
+        fetch_unpacked(source.url, path, sha256=source.sha256, source_page=source.page)
+    else:
+        fetch(source.url, path, sha256=source.sha256, source_page=source.page)
 
 
 def require_sources(settings: Settings) -> None:
@@ -92,6 +97,8 @@ def _require_clips(options: ClipOptions) -> None:
         wanted.append(("data.path", options.path))
     else:
         wanted.append(("data.features", options.features))
+    if options.download is not None and options.download.url is not None and not Path(options.path).exists():
+        return  # it will be fetched; what it then lacks is told when it is read
     page = f" The data are described at {options.download.page}." if options.download else ""
     for key, path in wanted:
         pattern = str(Path(path).expanduser()) if key == "data.annotations" else ""

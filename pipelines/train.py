@@ -3,27 +3,36 @@
 import logging
 import random
 import shutil
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 
+from datamodules.errors import InputError
 from lightning_modules.optimization import Optimized
-from pipelines import provenance
+from pipelines import interrupts, provenance
+from pipelines.best_checkpoints import BestCheckpoints
+from pipelines.checkpoint_files import clean_up, newest_good
 from pipelines.console import attach_log, rank, shown_path
-from pipelines.interrupts import graceful_fit
-from pipelines.lightning_trainer import build_trainer, precision_of
-from pipelines.rundir import OpenRun, RunDir, default_name, open_run
+from pipelines.launching import on_lost_rank
+from pipelines.lightning_trainer import build_trainer
+from pipelines.placement import heard_from_first, placed, tell_others
+from pipelines.ranks import started_again
+from pipelines.redact import command_line
+from pipelines.rundir import RunDir, default_name, open_run
 from pipelines.settings import Settings
+from pipelines.slurm import requeue
 from pipelines.systems import Judged, System, open_system
+from pipelines.tracking.destination import destination
 from pipelines.tracking.logger import JournalLogger
-from pipelines.tracking.sender import Destination
-from pipelines.tracking.server import artifact_location
+from pipelines.tracking.sender import Outbox
 from pipelines.tracking.session import tracked
+from pipelines.tracking.sync import send_pending
 from pipelines.verbs import Call
 from pipelines.weights import begin_from
 
@@ -33,43 +42,52 @@ log = logging.getLogger(__name__)
 def train(call: Call) -> dict[str, Any]:
     """Train, or go on training, and evaluate the best checkpoint on the test split once.
 
-    The same call finds its own run again: an unfinished one goes on from its last checkpoint, a finished one
-    is shown. Returns run, mlflow_run_id, metrics.
+    The same call finds its own run again, and `run=` names one: an unfinished one goes on from its last good
+    checkpoint, a finished one is shown. Returns run, mlflow_run_id, metrics.
     """
-    settings = call.settings
-    name = settings.run.name or default_name(_network(settings), call.config)
-    runs = Path(settings.paths.runs)
-    if rank():
-        return _as_other_rank(settings, RunDir((runs / settings.run.experiment / name).absolute()))
+    run = _run_of(call)
+    settings = call.settings.model_copy(update={"trainer": placed(call.settings.trainer)})
     system = open_system(settings)
-    opened = open_run(runs, settings.run.experiment, name, call.config, restart=settings.run.restart)
+    if rank():
+        return {} if heard_from_first() == "finished" else _as_other_rank(settings, run, system)
+    runs, experiment, name = run.path.parent.parent, run.path.parent.name, run.path.name
+    restart = settings.run.restart and not started_again()
+    opened = open_run(runs, experiment, name, call.config, restart=restart)
     try:
+        tell_others(opened.state)
         if opened.state == "finished":
             log.info("%s is finished: these are its figures; run.restart=true begins again", opened.run.path)
+            _send_rest(settings, opened.run)
             return _shown(call, opened.run, system, system.found_before(opened.run))
-        return _launch(call, opened, system)
+        return _launch(call, settings, opened.run, system)
+    except interrupts.Stopped as stop:
+        if stop.signum == signal.SIGUSR1 and settings.trainer.requeue:
+            requeue()
+        raise
     finally:
         opened.close()
 
 
-def destination(settings: Settings) -> Destination | None:
-    """Where tracking records go; None when nothing is tracked."""
-    uri = settings.tracking_uri
-    if uri is None:
-        return None
-    Path(settings.paths.runs).mkdir(parents=True, exist_ok=True)
-    return Destination(uri, artifact_location(uri, Path(settings.paths.runs)))
+def _run_of(call: Call) -> RunDir:
+    """The directory of the run that the call begins or goes on with; the same on every rank."""
+    settings = call.settings
+    if call.run is not None:
+        return RunDir(Path(call.run).absolute())
+    name = settings.run.name or default_name(_network(settings), call.config)
+    return RunDir((Path(settings.paths.runs) / settings.run.experiment / name).absolute())
 
 
-def _launch(call: Call, opened: OpenRun, system: System) -> dict[str, Any]:
+def _launch(call: Call, settings: Settings, run: RunDir, system: System) -> dict[str, Any]:
     """Rank 0: provenance, tracking, training, evaluation."""
-    settings, run = call.settings, opened.run
     attach_log(run.log)
-    log.info("run %s (%s)", run.path, opened.state)
+    log.info("run %s", run.path)
+    clean_up(run)
+    _refuse_other_data(run, system)
     found = provenance.write(
         run, seed=settings.seed, data={"store": system.about()}, arguments=["skyreel", *call.argv]
     )
     every = 10.0 if settings.tracking.system_metrics else None
+    sweep = settings.run.sweep
     with tracked(
         run,
         destination(settings),
@@ -77,7 +95,9 @@ def _launch(call: Call, opened: OpenRun, system: System) -> dict[str, Any]:
         experiment=settings.tracking.experiment,
         system_every=every,
         wait=settings.tracking.timeout,
+        parent=run.path.with_name(f"{sweep}.sweep") if sweep else None,
     ) as logger:
+        on_lost_rank(partial(_lost, run, logger))
         logger.log_hyperparams(call.config)
         logger.log_artifact(run.config)
         for record in system.records():
@@ -91,51 +111,76 @@ def _launch(call: Call, opened: OpenRun, system: System) -> dict[str, Any]:
     return _shown(call, run, system, judged)
 
 
-def _as_other_rank(settings: Settings, run: RunDir) -> dict[str, Any]:
+def _send_rest(settings: Settings, run: RunDir) -> None:
+    """Send what a launch could not send before it was killed; nothing where all of it is there."""
+    to = destination(settings)
+    if to is None or not Outbox(run.path, to).left():
+        return
+    try:
+        sent = send_pending(run, to, settings.tracking.timeout)
+    except InputError as error:
+        log.warning("%s", error)
+    else:
+        log.info("%d tracking records sent, %d left", sent.sent, sent.left)
+
+
+def _lost(run: RunDir, logger: JournalLogger, message: str) -> None:
+    """Note the end of a launch that waits for ever for a rank that died."""
+    provenance.note_end(run, "FAILED")
+    logger.journal.append("status", status="FAILED")
+
+
+def _refuse_other_data(run: RunDir, system: System) -> None:
+    """Return when a run that has a checkpoint goes on with the data that it began with."""
+    now = system.about()["digest"]
+    before = ((provenance.read(run).get("data") or {}).get("store") or {}).get("digest", now)
+    if run.last.exists() and before != now:
+        raise InputError(
+            f"{run.path}: the data are not those that this run began with (digest {before[:8]}, now "
+            f"{now[:8]}). Give this run its own name with run.name= (start={run.path} takes its weights), "
+            "or begin again with run.restart=true"
+        )
+
+
+def _as_other_rank(settings: Settings, run: RunDir, system: System) -> dict[str, Any]:
     """A rank beside the first: the same data and steps, nothing written."""
-    system = open_system(settings)
     _fit(settings, run, system, JournalLogger(run))
     system.judge(run, run.best)
     return {}
 
 
 def _fit(settings: Settings, run: RunDir, system: System, logger: JournalLogger) -> None:
-    """Train until a bound; goes on from the last checkpoint where there is one."""
+    """Train until a bound; goes on from the last good checkpoint where there is one."""
     torch.manual_seed(settings.seed)
     np.random.seed(settings.seed)
     random.seed(settings.seed)
+    last = newest_good(run)
     module = system.new_module(run)
     loaders = system.loaders()
-    trainer = build_trainer(settings, run, logger, (module.monitor, module.mode))
-    last = run.last if run.last.exists() else None
-    log.info(
-        "%s; batches of %d on %d device(s), %s%s",
-        system.counts(),
-        settings.data.batch_size,
-        trainer.world_size,
-        precision_of(settings.trainer),
-        f"; going on from {last.name}" if last else "",
-    )
+    chosen_by = (module.monitor, module.mode)
+    trainer = build_trainer(settings, run, logger, chosen_by, goes_on=last is not None)
+    log.info("%s%s", system.counts(), f"; going on from {last.name}" if last else "")
     if settings.start is not None and last is None:
         begin_from(module, settings.start, Path(settings.paths.runs))
     if settings.trainer.compile:
         module.model.compile()
-    with graceful_fit():
+    try:
         trainer.fit(module, datamodule=loaders, ckpt_path=last, weights_only=True)
+    finally:
+        interrupts.resume()
     _keep_last_if_best(trainer, module, loaders, run)
 
 
 def _keep_last_if_best(
     trainer: pl.Trainer, module: Optimized, loaders: pl.LightningDataModule, run: RunDir
 ) -> None:
-    """Validate the last weights where a bound came in mid-epoch; they become the best if they are."""
+    """Validate the last weights where nothing has yet; they become the best if they are."""
     if module.validated_at == trainer.global_step:
         return
-    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
+    best = next(one for one in trainer.callbacks if isinstance(one, BestCheckpoints))  # type: ignore[attr-defined]
     (figures,) = trainer.validate(module, datamodule=loaders, verbose=False)
-    before, now = best.best_model_score, figures[str(best.monitor)]
-    if before is None or (now > float(before) if best.mode == "max" else now < float(before)):
-        trainer.save_checkpoint(run.best)
+    if best.better(figures[best.monitor]):
+        trainer.save_checkpoint(run.best, weights_only=False)
 
 
 def _shown(call: Call, run: RunDir, system: System, judged: Judged) -> dict[str, Any]:
@@ -160,7 +205,8 @@ def _next_steps(call: Call, run: RunDir, system: System) -> list[str]:
         if sys.argv[0].endswith(".py")
         else shown_path(Path(sys.argv[0]).absolute())
     )
-    words = " ".join(word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-")))
+    typed = [word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-"))]
+    words = " ".join(command_line(typed))
     return system.next_steps(str(program), shown_path(run.path), words)
 
 

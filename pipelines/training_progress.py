@@ -8,8 +8,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from lightning_modules.schedules import training_share
+from lightning_modules.pace import training_share
 from pipelines.console import PLAIN_SECONDS, rank
+from pipelines.data_stalls import DataStalls
 from pipelines.settings import TrainerOptions
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,10 @@ class EpochLines(Callback):
             for name, value in trainer.callback_metrics.items()
             if validated or not name.startswith("validation/")
         }
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in sorted(figures.items()))
-        log.info("epoch %d: %s, %s", trainer.current_epoch, shown, self._left(trainer, self._told))
+        shown = [f"{name} {value:.4g}" for name, value in sorted(figures.items())]
+        shown += [one.summary() for one in trainer.callbacks if isinstance(one, DataStalls)]  # type: ignore[attr-defined]
+        shown.append(self._left(trainer, self._told))
+        log.info("epoch %d: %s", trainer.current_epoch, ", ".join(filter(None, shown)))
 
     def _left(self, trainer: pl.Trainer, now: float) -> str:
         """How far the run is, and how long it will take at its pace so far."""

@@ -51,16 +51,36 @@ def overview() -> str:
 def verb_usage(name: str) -> str:
     """The help of one verb: its arguments, the groups with their choices, and every key."""
     verb = VERBS[name]
-    lines = [f"usage: skyreel {name} [key=value ...]", "", verb.summary, "", f"  {verb.example}"]
+    action = " ACTION" if verb.actions else ""
+    lines = [f"usage: skyreel {name}{action} [key=value ...]", "", verb.summary, "", f"  {verb.example}"]
+    if verb.actions:
+        lines += ["", "actions", *_table(verb.actions.items())]
     if verb.takes:
         arguments = (
             (f"{key}=", ARGUMENTS[key] + (" (needed)" if key in verb.needs else "")) for key in verb.takes
         )
         lines += ["", "arguments", *_table(arguments)]
+    if verb.sweeps:
+        lines += _sweep_usage()
     for group, choices in group_choices().items():
         lines += ["", f"{group}=", *_table((choice, _about(group, choice)) for choice in choices)]
     lines += ["", "settings, with their defaults (a preset may choose others: --cfg job prints what holds)"]
     return "\n".join([*lines, *_settings(), ""])
+
+
+def _sweep_usage() -> list[str]:
+    """How a key is given several values, and the keys of the sweep itself."""
+    from pipelines.sweeps.options import SweepSettings
+    from pipelines.sweeps.space import GRAMMAR
+
+    known = dict(_meanings(SweepSettings, "", None))
+    rows = [
+        (f"{key}={shown(field.get_default())}", known.get(key, ""))
+        for key, field in known_keys(SweepSettings).items()
+        if not options_of(field)
+    ]
+    values = ["", "several values for a key", *_table(GRAMMAR)]
+    return [*values, "", "the sweep, with its defaults", *_table(rows)]
 
 
 def meanings(branch: int | None = None) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """The verbs by name, what each takes, what it is called with. A verb's module is imported when it runs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
+    from pipelines.sweeps.plan import Plan
 
 ARGUMENTS = {
     "run": "a run directory, or the id of its MLflow run",
@@ -25,6 +27,8 @@ class Verb:
     takes:  the arguments it reads.      needs: those that must be given.      example: a call that works.
     data:   whether the settings must say which data (a verb that reads none runs without).
     sources: whether it reads the source files, so that a wrong path is told before anything slow is imported.
+    sweeps: whether its keys take several values; it is called with a plan of trials.
+    actions: words of which one follows the verb, with their meanings; none for most verbs.
     """
 
     target: str
@@ -34,6 +38,8 @@ class Verb:
     needs: tuple[str, ...] = ()
     data: bool = True
     sources: bool = False
+    sweeps: bool = False
+    actions: Mapping[str, str] = field(default_factory=dict)
 
 
 VERBS = {
@@ -49,6 +55,13 @@ VERBS = {
         example="skyreel train experiment=sample_weather run.name=first trainer.max_minutes=5",
         takes=("run",),
         sources=True,
+    ),
+    "sweep": Verb(
+        target="pipelines.sweep:sweep",
+        summary="Trains one run for each of several settings, a process each, and tells which is best.",
+        example="skyreel sweep experiment=sample_weather run.name=first model.recurrent.hidden=8,16,32",
+        sources=True,
+        sweeps=True,
     ),
     "evaluate": Verb(
         target="pipelines.evaluate:evaluate",
@@ -72,12 +85,13 @@ VERBS = {
         needs=("hypotheses", "references"),
         data=False,
     ),
-    "sync": Verb(
-        target="pipelines.sync:sync",
-        summary="Sends what a tracking server has not got yet.",
-        example="skyreel sync tracking.uri=http://127.0.0.1:5000",
+    "review": Verb(
+        target="pipelines.review:review",
+        summary="Looks after runs that were made.",
+        example="skyreel review sync tracking.uri=http://127.0.0.1:5000",
         takes=("run",),
         data=False,
+        actions={"sync": "send what a tracking server has not got yet, of run= or of all runs"},
     ),
 }
 
@@ -87,14 +101,17 @@ class Call:
     """One call of a verb, checked.
 
     settings: validated.                  config: the same as plain values, every default filled in.
+    action:   the word after the verb, of a verb that has actions.
     run:      the directory of the run that `run=` named, by path or by MLflow id.
     json:     the result goes to standard output as JSON: the verb shows nothing itself.
     argv:     the call as it was typed, without the program's name.
+    plan:     the trials of a sweep; None for every other verb.
     """
 
     verb: str
     settings: "Settings"
     config: dict[str, Any]
+    action: str | None = None
     run: str | None = None
     checkpoint: str | None = None
     input: str | None = None
@@ -104,3 +121,4 @@ class Call:
     tokenizer: str | None = None
     json: bool = False
     argv: tuple[str, ...] = ()
+    plan: "Plan | None" = None

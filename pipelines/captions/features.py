@@ -55,8 +55,10 @@ def open_features(settings: Settings, data: ClipData) -> FeatureSource | None:
     folder = store_path(Path(settings.paths.stores), identity)
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder.with_name(f"{folder.name}.lock"))
-    if not lock.acquire(LOCK_SECONDS):
-        raise InputError(f"{folder}: another process has been writing it for a day; stop it, or wait")
+    if not lock.acquire():
+        log.info("%s writes the features in %s; waiting for it", lock.holder(), folder)
+        if not lock.acquire(LOCK_SECONDS):
+            raise InputError(f"{folder}: another process has been writing it for a day; stop it, or wait")
     names = {clip.id: name_in_store(clip) for clip in clips}
     try:
         _write_missing(settings, encoder, identity, folder, list(dict.fromkeys(clips)), names)
@@ -120,6 +122,7 @@ def _write_missing(
     with FeatureWriter(folder, identity) as writer, progress("features") as advance:
         todo = [clip for clip in clips if names[clip.id] not in writer]
         done = known = len(clips) - len(todo)
+        log.info("writing features of %d clips into %s", len(todo), folder)
         for batch in frames_of(settings, todo) if todo else ():
             chosen = todo[done - known : done - known + len(batch.clip)]
             features = _features(encoder, batch, device)

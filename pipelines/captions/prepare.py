@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from datamodules.video.words import split_words
 from pipelines.captions.data import ClipData, open_clips
+from pipelines.console import rank
 from pipelines.verbs import Call
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def prepare_clips(call: Call) -> dict[str, Any]:
         features = open_features(settings, data)
         assert features is not None
         report["features"] = {"digest": features.digest, "cells": features.cells, "width": features.width}
-    if not call.json:
+    if not call.json and not rank():
         from rich.console import Console
 
         Console().print(render(report))

@@ -42,7 +42,7 @@ def publish_captions(
     write_metrics(run.metrics, scores.metrics)
     if logger is None:
         return
-    logger.log_metrics(scores.metrics, step=0)
+    logger.log_metrics(scores.metrics, step=logger.newest_step)
     for path in (predictions, run.path / "scores.csv", run.path / "bad_clips.csv"):
         if path.exists():
             logger.log_artifact(path)

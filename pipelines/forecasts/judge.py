@@ -113,7 +113,7 @@ def _publish(
     write_metrics(run.metrics, judged.metrics)
     if logger is None:
         return
-    logger.log_metrics(judged.metrics, step=0)
+    logger.log_metrics(judged.metrics, step=logger.newest_step)
     for row in rows:
         who = "test" if row.model == "skyreel" else f"reference/{row.model}"
         logger.log_metrics(

@@ -10,7 +10,7 @@ from datamodules.gridded.options import GriddedOptions
 from datamodules.gridded.pack import pack
 from datamodules.gridded.store import Store
 from datamodules.gridded.windows import Split, split_ranges, split_starts
-from pipelines.console import progress
+from pipelines.console import progress, rank
 from pipelines.sources import bring_sources
 from pipelines.verbs import Call
 
@@ -32,7 +32,7 @@ def prepare_maps(call: Call) -> dict[str, Any]:
             settings.forecast.horizon,
             advance,
         )
-    if not call.json:
+    if not call.json and not rank():
         from rich.console import Console
 
         Console().print(render(report))

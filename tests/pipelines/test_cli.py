@@ -37,22 +37,26 @@ def stop(call):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(30)
 
-def stop_in_fit(call):
-    with interrupts.graceful_fit():
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.05)
-        logging.getLogger("pipelines.x").info("the step ended")
-        raise SystemExit
+def stop_later(call):
+    interrupts.defer()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)  # told twice by a supervisor: still one stop
+    time.sleep(0.05)
+    logging.getLogger("pipelines.x").info("the step ended")
+    interrupts.resume()
+    raise interrupts.Stopped(interrupts.received())
 
 def interrupt(call):
-    raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
 
-def interrupt_in_fit(call):
-    with interrupts.graceful_fit():
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            sys.exit(1)
+def insist(call):
+    interrupts.defer()
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1.2)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
 
 def bars(call):
     seconds = iter(range(0, 100, 7))
@@ -66,7 +70,7 @@ PROGRAM = """
 import sys
 from pipelines.cli import run
 from pipelines.verbs import Verb
-names = ["fine", "refuse", "fail", "stop", "stop_in_fit", "interrupt", "interrupt_in_fit", "bars"]
+names = ["fine", "refuse", "fail", "stop", "stop_later", "interrupt", "insist", "bars"]
 sys.exit(run(sys.argv[1:], {name: Verb(f"verbs_of_a_test:{name}", "", "") for name in names}))
 """
 
@@ -222,14 +226,14 @@ def test_a_failure_ends_with_status_1_and_its_traceback_in_the_log(program: Prog
 
 
 @pytest.mark.parametrize(
-    ("verb", "status"), [("stop", 143), ("stop_in_fit", 143), ("interrupt", 130), ("interrupt_in_fit", 130)]
+    ("verb", "status"), [("stop", 143), ("stop_later", 138), ("interrupt", 130), ("insist", 130)]
 )
 def test_signals_end_with_their_own_status_and_one_line(program: Program, verb: str, status: int) -> None:
     done = program(verb)
     assert done.returncode == status
     assert done.stderr.splitlines()[-1].startswith(f"skyreel {verb}: stopped by ")
     assert "Traceback" not in done.stderr
-    assert ("the step ended" in done.stderr) == (verb == "stop_in_fit")
+    assert ("the step ended" in done.stderr) == (verb == "stop_later")
 
 
 def test_progress_is_told_in_lines_where_there_is_no_terminal(program: Program) -> None:

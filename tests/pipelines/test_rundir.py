@@ -70,12 +70,12 @@ def test_other_settings_are_refused_with_every_difference_and_the_way_out(tmp_pa
     first = open_run(tmp_path, "weather", "a", CONFIG)
     first.close()
     write_text(first.run.last, "weights")
-    other = {**changed(data={"path": "b.nc"}, trainer={"max_steps": 11}), "seed": 1}
+    other = {**changed(data={"split": "b"}, trainer={"max_steps": 11}), "seed": 1}
     with pytest.raises(InputError) as refusal:
         open_run(tmp_path, "weather", "a", other)
     message = str(refusal.value)
     for part in (
-        "data.path: 'a.nc' there, 'b.nc' now",
+        "data.split",
         "seed: 0 there, 1 now",
         "run.name=",
         "run.restart=true",
@@ -90,6 +90,25 @@ def test_a_run_that_ended_before_its_first_checkpoint_takes_other_settings(tmp_p
     opened.close()
     assert (opened.state, [change.key for change in opened.changes]) == ("unfinished", ["seed"])
     assert opened.run.read_config()["seed"] == 1
+
+
+def test_a_finished_run_goes_on_where_its_bound_is_raised_and_keeps_its_figures(tmp_path: Path) -> None:
+    first = open_run(tmp_path, "weather", "a", CONFIG)
+    first.close()
+    write_json(first.run.metrics, {"test/rmse/air/24h": 2.0})
+    opened = open_run(tmp_path, "weather", "a", changed(trainer={"max_steps": 11, "devices": 2}))
+    opened.close()
+    assert opened.state == "unfinished"
+    assert not opened.run.metrics.exists()
+    assert json.loads((opened.run.path / "earlier_metrics.json").read_text()) == {"test/rmse/air/24h": 2.0}
+
+
+def test_a_finished_run_of_another_optimiser_is_not_shown_as_this_one(tmp_path: Path) -> None:
+    first = open_run(tmp_path, "weather", "a", {**CONFIG, "optimizer": {"learning_rate": 1e-3}})
+    first.close()
+    write_json(first.run.metrics, {"test/rmse/air/24h": 2.0})
+    with pytest.raises(InputError, match=r"optimizer\.learning_rate: 0\.001 there, 0\.1 now"):
+        open_run(tmp_path, "weather", "a", {**CONFIG, "optimizer": {"learning_rate": 0.1}})
 
 
 def test_restart_sets_the_earlier_run_aside(tmp_path: Path) -> None:

@@ -218,9 +218,9 @@ def test_a_tracking_server_that_is_down_does_no_harm_and_gets_all_later(folder: 
     status, found, said = answer("train", *words(folder, *down))
     assert status == 0, said
     assert found["mlflow_run_id"] is None
-    assert f"`skyreel sync run={found['run']}` sends them" in said
+    assert f"`skyreel review sync run={found['run']}` sends them" in said
     database = f"tracking.uri=sqlite:///{folder / 'runs' / 'mlflow.db'}"
-    (sent,) = result("sync", database, f"paths.runs={folder / 'runs'}")["runs"]
+    (sent,) = result("review", "sync", database, f"paths.runs={folder / 'runs'}")["runs"]
     _, runs = mlflow_runs(folder)
     assert (sent["left"], sent["run_id"]) == (0, runs[0].info.run_id)
     assert (len(runs), runs[0].info.status) == (1, "FINISHED")
