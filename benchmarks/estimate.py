@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ARITHMETIC, TRAFFIC, LAUNCH = 0.4, 0.7, 8e-6
 """Assumed: reached shares of a card's FLOP/s and bytes/s, and seconds to start an operation."""
 SPARE = 1.5
-"""Memory that a step took beside what tensors hold (workspaces, gaps): 1.47 on a processor, 181 x 360 cells."""
+"""Memory of a step for each byte that its tensors hold: 1.47 on a processor, with 181 x 360 cells."""
 WORDS, BASIS, SIZES = 10_000, 13, ((24, 48), (48, 96))
 """Words that a captioner knows; functions of a climatology with seasons and hours; grids that are run."""
 EXAMPLES = (

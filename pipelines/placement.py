@@ -108,7 +108,7 @@ def heard_from_first(otherwise: str = "unfinished") -> str:
             else:
                 host, port = _waited_for(_store(*served), PLACE).rsplit(" ", 1)
                 place = (host, int(port))
-                socket.create_connection(place, timeout=TO_CONNECT).close()  # quieter than a store that fails
+            socket.create_connection(place, timeout=TO_CONNECT).close()  # quieter than a store that fails
             word = _waited_for(_store(*place, seconds=TO_CONNECT), OPENED)
         except (
             DistError,

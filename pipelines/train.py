@@ -175,12 +175,15 @@ def _keep_last_if_best(
     trainer: pl.Trainer, module: Optimized, loaders: pl.LightningDataModule, run: RunDir
 ) -> None:
     """Validate the last weights where nothing has yet; they become the best if they are."""
-    if module.validated_at == trainer.global_step:
-        return
     best = next(one for one in trainer.callbacks if isinstance(one, BestCheckpoints))  # type: ignore[attr-defined]
-    (figures,) = trainer.validate(module, datamodule=loaders, verbose=False)
-    if best.better(figures[best.monitor]):
-        trainer.save_checkpoint(run.best, weights_only=False)
+    if module.validated_at != trainer.global_step:
+        (figures,) = trainer.validate(module, datamodule=loaders, verbose=False)
+        best.offer(trainer, figures[best.monitor])
+    if not run.best.exists():
+        raise InputError(
+            f"{best.monitor} was never a finite number, so there is no best checkpoint to judge: training has "
+            "diverged. Lower optimizer.learning_rate or optimizer.gradient_clip, and look at train/loss"
+        )
 
 
 def _shown(call: Call, run: RunDir, system: System, judged: Judged) -> dict[str, Any]:

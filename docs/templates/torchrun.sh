@@ -13,6 +13,9 @@ PORT="${PORT:-29400}"
 NAME="${NAME:-skyreel}"       # the same on all nodes; another one for another run at the same time
 RESTARTS="${RESTARTS:-10}"
 
+# Else a node that comes back waits for an address that nobody tells it (pytorch/pytorch#135712).
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+
 exec torchrun \
   --nnodes="$NODES" --nproc-per-node="$PER_NODE" --max-restarts="$RESTARTS" \
   --rdzv-backend=c10d --rdzv-endpoint="$HEAD:$PORT" --rdzv-id="$NAME" \

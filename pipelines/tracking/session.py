@@ -17,7 +17,8 @@ from pipelines.tracking.system import SystemSampler
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 STOPPED_WAIT = 10.0
-"""Seconds that a run which was told to stop waits for the server at most: somebody is in a hurry."""
+"""Seconds that a run which was told to stop waits for a server at most: somebody is in a hurry. A database in
+a file, which answers but may still have to be made, has its full time."""
 
 
 @contextmanager
@@ -64,5 +65,6 @@ def tracked(
         journal.append("status", status=status)  # first: provenance must not know an end that it does not
         provenance.note_end(run, status)
         if sender is not None:
-            sender.close(min(wait, STOPPED_WAIT) if status == "KILLED" else wait)
+            hurry = status == "KILLED" and to is not None and to.uri.startswith("http")
+            sender.close(min(wait, STOPPED_WAIT) if hurry else wait)
         journal.close()

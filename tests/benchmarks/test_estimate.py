@@ -33,7 +33,7 @@ def test_a_linear_layer_costs_two_operations_a_weight_and_row_forwards_and_as_ma
 
 
 def test_bytes_are_those_that_an_operation_reads_and_writes() -> None:
-    found = cost(step_of(nn.ReLU(), torch.randn(1000)))
+    found = cost(step_of(nn.ReLU(), torch.randn(1000, requires_grad=True)))
     assert found.bytes[found.names.index("relu")] == 2 * 4 * 1000
 
 

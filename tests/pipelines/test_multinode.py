@@ -81,6 +81,8 @@ def test_the_templates_can_be_read_and_train_what_they_start() -> None:
     assert service["metadata"]["name"] == job["spec"]["template"]["spec"]["subdomain"]
     assert f"--nnodes={job['spec']['completions']}" in container["command"]
     assert job["spec"]["completionMode"] == "Indexed"
+    assert {"name": "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "value": "1"} in container["env"]
+    assert "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in (TEMPLATES / "torchrun.sh").read_text()
     for name, word in (("torchrun.sh", "trainer=multinode"), ("slurm.sbatch", "trainer=slurm")):
         subprocess.run(["bash", "-n", TEMPLATES / name], check=True)
         assert word in (TEMPLATES / name).read_text()
@@ -196,6 +198,7 @@ class Nodes:
         meets = f"--rdzv-conf=join_timeout=120,is_host={int(node == 0)}"
         shape = ("--nnodes=2", "--nproc-per-node=1", "--max-restarts=5")
         interface = {"GLOO_SOCKET_IFNAME": f"sky{node}"} if self.names else {}
+        interface["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # as the templates have it
         return found.start([*AGENT, *meeting, meets, local, *shape, *call], before, **interface)
 
 

@@ -60,7 +60,8 @@ def test_the_run_directory_holds_all_that_scripts_rely_on(trained: Trained) -> N
         "skill.csv",
         "tracking",
     ]
-    assert sorted(item.name for item in run.checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
+    names = sorted(item.name for item in run.checkpoints.iterdir())
+    assert names == ["SHA256SUMS", "best.ckpt", "last.ckpt", "previous.ckpt"]
     assert {item.suffix for item in run.plots.iterdir()} == {".png"}
     config = yaml.safe_load(run.config.read_text())
     assert (config["data"]["path"], config["trainer"]["max_epochs"]) == (str(trained.maps), 2)
@@ -206,7 +207,7 @@ def test_a_bound_within_an_epoch_still_ends_with_a_judged_best_checkpoint(
     found = result("train", *untracked(folder, bound))
     run = RunDir(Path(found["run"]))
     assert json.loads(run.metrics.read_text())["test/rmse/air/6h"] > 0
-    kept = {path.name: torch.load(path, weights_only=True) for path in run.checkpoints.iterdir()}
+    kept = {path.name: torch.load(path, weights_only=True) for path in run.checkpoints.glob("*.ckpt")}
     assert {name: one["global_step"] for name, one in kept.items()} == {
         "best.ckpt": steps,
         "last.ckpt": steps,
