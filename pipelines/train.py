@@ -181,7 +181,7 @@ def _keep_last_if_best(
         best.offer(trainer, figures[best.monitor])
     if not run.best.exists():
         raise InputError(
-            f"{best.monitor} was never a finite number, so there is no best checkpoint to judge: training has "
+            f"{best.monitor} was never a finite number, so there is no best checkpoint to judge: it has "
             "diverged. Lower optimizer.learning_rate or optimizer.gradient_clip, and look at train/loss"
         )
 

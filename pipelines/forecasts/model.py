@@ -1,15 +1,19 @@
 """From settings, data and checkpoint to a forecasting module; and what of it a run directory keeps."""
 
+import hashlib
+import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from datamodules.errors import InputError
 from datamodules.gridded.datamodule import GriddedDataModule
-from datamodules.gridded.fitted import Fitted
+from datamodules.gridded.fitted import Fitted, load, save
 from datamodules.gridded.grid import Grid
 from datamodules.gridded.store import Store
+from datamodules.locking import alone
 from lightning_modules.calibration import departure_size
 from lightning_modules.forecaster import Domain, Forecaster
 from lightning_modules.forecasting import ForecastingModule
@@ -46,16 +50,34 @@ def full_coordinates(grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def calibrated(fitted: Fitted, settings: Settings, store: Store, windows: GriddedDataModule) -> Fitted:
-    """`fitted` with the typical departures from the prior, from training windows."""
+    """`fitted` with the typical departures from the prior, read from the store's folder, or measured now.
+
+    Of several processes that ask at once one measures and the others wait.
+    """
+    task = settings.forecast
+    about = [fitted.digest, task.prior, task.history, task.horizon, task.linear.components, task.linear.lags]
+    digest = hashlib.sha256(json.dumps([CALIBRATION_WINDOWS, *about]).encode()).hexdigest()
+    path = store.path / f"departures-{digest[:12]}.npz"
+    if not path.exists():
+        with alone(store.path / f".departures-{digest[:12]}.lock", f"measures departures on {store.path}"):
+            if not path.exists():
+                found = _departures(fitted, settings, store, windows)
+                save(replace(fitted, arrays=found, digest=digest), path)
+    return fitted.with_arrays(**load(path).arrays)
+
+
+def _departures(
+    fitted: Fitted, settings: Settings, store: Store, windows: GriddedDataModule
+) -> dict[str, np.ndarray]:
+    """Typical departures from the prior over some of the training windows, spread over all of them."""
     data = windows.dataset("train")
     stride = max(1, len(data) // CALIBRATION_WINDOWS)
     chosen = list(range(0, len(data), stride))
     size = max(1, min(32, 2**26 // max(1, data[0].maps.nelement() * 4)))
     batches = (data[chosen[i : i + size]] for i in range(0, len(chosen), size))
-    found = departure_size(
+    return departure_size(
         fitted.arrays, settings.forecast.prior, store.grid.cell_area, settings.forecast.history, batches
     )
-    return fitted.with_arrays(**found)
 
 
 def build_module(settings: Settings, domain: Domain, fitted: Fitted) -> ForecastingModule:
