@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import conf
+from pipelines.changes import flat
 from pipelines.mistakes import CallError, Mistake, branch_of, find_mistakes, known_keys, nearest, nearest_key
 from pipelines.verbs import ARGUMENTS
 
@@ -114,6 +115,8 @@ def compose(words: Iterable[str], base: Mapping[str, Any] | None = None, data: b
                 "experiment", "A preset chooses everything, and run= has chosen already; drop one of the two."
             )
         )
+    if base is not None and (unsettled := _unsettled(base)):
+        raise CallError([*mistakes, *unsettled])
     tree = _tree(sorted_words.choices if base is not None else _of_one_system(sorted_words.choices), base)
     for key, value in sorted_words.values.items():
         try:
@@ -137,6 +140,16 @@ def compose(words: Iterable[str], base: Mapping[str, Any] | None = None, data: b
     if mistakes or to_set:
         raise CallError([*mistakes, *to_set])
     return Composed(settings, settings.model_dump(mode="json"), unset)
+
+
+def _unsettled(base: Mapping[str, Any]) -> list[Mistake]:
+    """A mistake for each value of a run's config that would be looked up here, as in the environment.
+
+    The settings that a run keeps are settled; a config from elsewhere must not fetch what this machine knows.
+    """
+    problem = "The settings of a run hold values, not where to look them up; write the value itself."
+    values = ((key, str(value)) for key, value in flat(base).items())
+    return [Mistake(key, problem, value) for key, value in values if "${" in value]
 
 
 CAPTIONS = {"data": "clips", "task": "caption", "model": "captioner"}

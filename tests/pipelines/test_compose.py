@@ -123,3 +123,13 @@ def test_a_run_is_found_by_its_folder_or_its_mlflow_id(tmp_path: Path) -> None:
     for absent in ("f" * 32, str(tmp_path / "absent"), str(tmp_path)):
         with pytest.raises(InputError, match=r"no run directory|not a run directory"):
             find_run(absent, runs)
+
+
+def test_a_config_from_elsewhere_fetches_nothing_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYREEL_TEST_SECRET", "hidden")
+    base = compose(["data=netcdf", "data.path=a.nc"]).config
+    base["run"]["name"] = "${oc.env:SKYREEL_TEST_SECRET}"
+    with pytest.raises(CallError) as refusal:
+        compose([], base)
+    assert "run.name" in str(refusal.value)
+    assert "hidden" not in str(refusal.value)

@@ -24,7 +24,7 @@ PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class Launch:
-    """Exit status, seconds from the signal to the newest checkpoint, messages, MLflow's status of a launch."""
+    """Exit status, seconds from the signal to the newest checkpoint, messages, and MLflow's status."""
 
     status: int
     seconds: float
