@@ -1,5 +1,6 @@
 """When last.ckpt is written and where a run goes on from it: after any step, on every rank the same."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ from pytorch_lightning.callbacks import Checkpoint
 from lightning_modules.pace import Pace
 from pipelines import interrupts
 from pipelines.rundir import RunDir
+
+log = logging.getLogger(__name__)
 
 STOP, SAVE = "stop", "save"
 PLACE = "place"
@@ -59,7 +62,7 @@ class LastCheckpoint(Checkpoint):
         if stop or ends or self._pace.agreed(SAVE):
             self._save(trainer)
         if stop:
-            self._stop()
+            self._stop(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the batches of a validation that is begun again once."""
@@ -77,7 +80,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Stop where a signal has come."""
         if trainer.state.fn == "fit" and self._pace.agreed(STOP):
-            self._stop()
+            self._stop(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """From here on signals raise where they come; so does one that came after the last step."""
@@ -132,8 +135,14 @@ class LastCheckpoint(Checkpoint):
             self._writing = False
         self._saved = self._clock()
 
-    def _stop(self) -> None:
+    def _stop(self, trainer: pl.Trainer) -> None:
         """Raise what has come; on a rank that it has not reached, what the others are stopped by."""
+        if trainer.is_global_zero:
+            log.info(
+                "stopped after step %d, which %s holds; the same command goes on from there",
+                trainer.global_step,
+                self._run.last.name,
+            )
         interrupts.resume()
         raise interrupts.Stopped(interrupts.received() or interrupts.STOPPING[0])
 

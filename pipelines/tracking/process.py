@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 BEGIN = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import main; main()"
 DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 """Signals that are meant for the run: it ends in order, and how it ended is still to be sent."""
+AGAIN = 5
+"""How many times in a run the process is started again after something has killed it."""
 NICE = 10
 """How much the process steps back when processors are short."""
 
@@ -52,12 +54,15 @@ class Sender:
         self._run, self._to, self._on_run = run, to, on_run
         self._order = {"run": str(run), "to": asdict(to), "interval": interval, "longest_wait": longest_wait}
         self._process: subprocess.Popen[bytes] | None = None
-        self._listening = threading.Thread(target=self._listen, name="tracking-sender", daemon=True)
+        self._listening = threading.Thread()
+        self._again = AGAIN
+        self._closing = threading.Event()
+        self._starting = threading.Lock()
 
     def start(self) -> None:
         """Begin to send. What the system refuses is told, and costs the run no more than its tracking."""
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-P", "-c", BEGIN, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -65,27 +70,32 @@ class Sender:
                 bufsize=0,
                 start_new_session=True,
             )
-            self._tell({**self._order, "parent": os.getpid()})
         except OSError as error:
             log.warning("nothing is sent to %s during this run: %s", self._to.shown, error)
             return
+        self._process = process
+        self._tell({**self._order, "parent": os.getpid()})
+        self._listening = threading.Thread(
+            target=self._listen, args=(process,), name="tracking-sender", daemon=True
+        )
         self._listening.start()
 
     def close(self, wait: float = 15.0) -> int:
         """Send what is left for at most `wait` seconds, and end; how many records are still unsent."""
-        if self._process is not None:
-            try:
-                self._tell({"end": True})
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(max(0.0, wait))
-            finally:
-                self._process.kill()
-                self._process.wait()
-            if self._listening.is_alive():
-                self._listening.join(5.0)
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    pipe.close()
+        until = time.monotonic() + wait
+        self._closing.set()
+        with self._starting:
+            pass  # one that died just now has been followed by another, or will not be
+        while self._process is not None:
+            process = self._process
+            self._end(process, until)
+            killed = process.returncode != 0 and time.monotonic() < until
+            if not killed or not self._again:
+                break
+            self._again -= 1
+            self.start()
+            if self._process is process:
+                break  # the system gave no other
         left = Sent.load(self._run, self._to.shown).left(self._run)
         if left:
             log.warning(
@@ -97,22 +107,43 @@ class Sender:
             )
         return left
 
+    def _end(self, process: subprocess.Popen[bytes], until: float) -> None:
+        """Have the process send what is left until then, and end."""
+        try:
+            self._tell({"end": True})
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+        finally:
+            process.kill()
+            process.wait()
+        if self._listening.is_alive():
+            self._listening.join(5.0)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
     def _tell(self, what: dict[str, Any]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died; what is left is told at the end
             self._process.stdin.write(json.dumps(what).encode() + b"\n")
 
-    def _listen(self) -> None:
-        """Pass on what the process tells until it ends."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        for line in iter(self._process.stdout.readline, b""):
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        """Pass on what the process tells until it ends; start another where something has killed it."""
+        assert process.stdout is not None
+        for line in iter(process.stdout.readline, b""):
             heard = json.loads(line)
             if "run_id" in heard:
                 self._on_run(heard["run_id"])
             else:
                 log.log(heard["level"], "%s", heard["text"])
+        if process.wait() == 0 or self._closing.wait(1.0):
+            return
+        with self._starting:
+            if not self._closing.is_set() and self._again:
+                self._again -= 1
+                log.warning("the process that sends tracking records was killed; another goes on")
+                self.start()
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -101,6 +102,24 @@ def test_a_run_that_goes_on_is_one_run_and_runs_again(run: RunDir, database: Des
     assert found["history"]["x"] == [(1, "1.0"), (2, "2.0")]
     assert found["params"] == {"trainer.max_steps": "10"}
     assert found["tags"]["changed.trainer.max_steps"] == "20"
+
+
+def test_a_run_whose_sender_is_killed_is_sent_by_another(run: RunDir, database: Destination) -> None:
+    with tracked(run, database, system_every=None, wait=60) as logger:
+        for step in (1, 2):
+            logger.log_metrics({"x": float(step)}, step)
+            wait_for(lambda: bool(senders()), 30)
+            for sender in senders():
+                sender.kill()
+    found = everything(database, run)
+    assert found["status"] == "FINISHED"
+    assert found["history"]["x"] == [(1, "1.0"), (2, "2.0")]
+
+
+def senders() -> list[psutil.Process]:
+    """The living processes that send for runs of this process."""
+    alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in alive if "pipelines.tracking.process" in "".join(one.cmdline())]
 
 
 def test_a_run_made_offline_is_sent_later_with_its_own_times(run: RunDir, database: Destination) -> None:
