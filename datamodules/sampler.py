@@ -4,9 +4,13 @@ Ranks with different numbers of batches wait for each other for ever, and paddin
 the figures depend on the number of ranks. So a rank's samples are cut into as many, nearly equal batches.
 """
 
+import atexit
+import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
@@ -208,14 +212,23 @@ class ResumableLoader(BatchLoader[Batch]):
         self.place = len(self.batches) - self.batches.batches_of_pass + self.batches.skip
 
 
-def outlast_signals(worker: int) -> None:
+def outlast_signals(parent: int, worker: int) -> None:
     """Have a reading process outlast a signal to all processes of a run by ten seconds.
 
     Torchrun, srun and terminals signal every process at once; whoever trains has still to end in order, which
-    it cannot once its reader is gone. A reader whose parent is gone ends at once all the same.
+    it cannot once its reader is gone. A reader whose parent is gone ends at once, a new one too.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, _end_soon)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+@atexit.register
+def end_readers() -> None:
+    """Kill the reading processes that are left when this one ends: they only read, and outlast signals."""
+    for reader in multiprocessing.active_children():
+        reader.kill()
 
 
 def _end_soon(signum: int, frame: FrameType | None) -> None:
@@ -231,7 +244,7 @@ def training_loader(data: Dataset[Batch], batches: ShuffledBatches, workers: int
         collate_fn=as_is,
         num_workers=workers,
         persistent_workers=workers > 0,
-        worker_init_fn=outlast_signals,
+        worker_init_fn=partial(outlast_signals, os.getpid()),
         pin_memory=torch.cuda.is_available(),
     )
     loader.batches = batches
@@ -246,6 +259,6 @@ def judging_loader(data: Dataset[Batch], batches: OrderedBatches, workers: int) 
         batch_size=None,
         collate_fn=as_is,
         num_workers=workers,
-        worker_init_fn=outlast_signals,
+        worker_init_fn=partial(outlast_signals, os.getpid()),
         pin_memory=torch.cuda.is_available(),
     )

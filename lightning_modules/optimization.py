@@ -60,7 +60,8 @@ class Optimized(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from the means of the epoch so far."""
-        self.training_means.load(checkpoint.get(MEANS, {}), self.global_rank, self.trainer.world_size)
+        device = self.trainer.strategy.root_device
+        self.training_means.load(checkpoint.get(MEANS, {}), self.global_rank, self.trainer.world_size, device)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the learning rate from the share of the run that has passed; nothing to save or restore."""

@@ -55,21 +55,21 @@ class Pace(Callback):
         return by_steps or by_time
 
     def share(self, trainer: pl.Trainer) -> float:
-        """How far the run is, 0 to 1: of its steps or epochs, or of its minutes where those end it sooner."""
-        share = 0.0
-        if (steps := self.steps(trainer)) is not None:
-            share = trainer.global_step / steps
-        if self.max_minutes is not None:
-            share = max(share, self.elapsed / (60 * self.max_minutes))
-        return min(share, 1.0)
+        """How far the run is, 0 to 1: of its steps, its epochs or its minutes, whichever ends it first.
 
-    def steps(self, trainer: pl.Trainer) -> int | None:
-        """Steps of the optimiser in the whole run, if steps or epochs bound it."""
-        bounds = [] if self.max_steps is None else [self.max_steps]
+        Epochs count by what is read of them: a run that goes on with another batch or other ranks is where it
+        was.
+        """
+        shares = [0.0]
+        if self.max_steps is not None:
+            shares.append(trainer.global_step / self.max_steps)
         if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-            batches = int(trainer.num_training_batches)
-            bounds.append(trainer.max_epochs * -(-batches // trainer.accumulate_grad_batches))
-        return min(bounds) if bounds else None
+            batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+            epochs = trainer.current_epoch + batches / int(trainer.num_training_batches)
+            shares.append(epochs / trainer.max_epochs)
+        if self.max_minutes is not None:
+            shares.append(self.elapsed / (60 * self.max_minutes))
+        return min(max(shares), 1.0)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -90,9 +90,10 @@ class Pace(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Hear what all ranks wish; the last step is the same on all of them."""
+        """Hear what all ranks wish; the last step is the same on all of them, and whole."""
         self._hear(trainer)
-        self._end_at_bound(trainer)
+        if not trainer.fit_loop._should_accumulate():
+            self._end_at_bound(trainer)
 
     def on_validation_batch_start(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 class TrainingMeans:
     """Weighted sums by name on this rank, on the device where the values are: nothing waits for them.
 
-    Sums are in double precision where the device has it. `means` and `state` gather from all ranks, so every
+    Sums are in double precision. `means` and `state` gather from all ranks, so every
     rank calls them together; the figures that have come are the same on all of them.
     """
 
@@ -21,10 +21,10 @@ class TrainingMeans:
     def add(self, weight: int, figures: Mapping[str, Tensor]) -> None:
         """Count each of `figures` (scalars) `weight` times."""
         for name, value in figures.items():
-            kind = torch.float32 if value.device.type == "mps" else torch.float64
-            one = torch.stack([value.detach().to(kind) * weight, torch.full_like(value, weight, dtype=kind)])
+            found = value.detach().double()
+            one = torch.stack([found * weight, torch.full_like(found, weight)])
             before = self._sums.get(name)
-            self._sums[name] = one if before is None else before.to(one.device) + one
+            self._sums[name] = one if before is None else before + one
 
     def means(self) -> dict[str, float]:
         """The mean of each figure over all ranks, summed in the order of the ranks."""
@@ -52,10 +52,13 @@ class TrainingMeans:
         table = torch.stack(rows, dim=1).tolist()
         return dict(zip(names, table, strict=True))
 
-    def load(self, state: Mapping[str, Any], rank: int, ranks: int) -> None:
-        """Go on from `state`: each rank from its own sums; with other ranks, the first one from all."""
+    def load(self, state: Mapping[str, Any], rank: int, ranks: int, device: torch.device) -> None:
+        """Go on from `state`: each rank from its own sums; with other ranks, the first one from all.
+
+        device: where the figures will be.
+        """
         self.clear()
         for name, rows in state.items():
-            kept = torch.tensor(rows, dtype=torch.float64)
+            kept = torch.tensor(rows, dtype=torch.float64, device=device)
             mine = kept[rank] if len(rows) == ranks else kept.sum(dim=0) * (rank == 0)
             self._sums[name] = mine

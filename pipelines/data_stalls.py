@@ -1,7 +1,6 @@
 """How fast training is, and how much of its time it waits for data."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from pipelines.ranks import processors
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class DataStalls(Callback):
 
     def _hint(self, ranks: int) -> str:
         """How much time goes to waiting, and what to change first."""
-        free = _processors() // ranks - (self._threads or 1)
+        free = processors() // ranks - (self._threads or 1)
         ways = []
         if self._workers < free:
             ways.append(f"raise data.workers (now {self._workers}; {free} fit beside each rank here)")
@@ -131,13 +131,6 @@ class DataStalls(Callback):
         if self._workers >= free:
             ways.append(f"use a machine with more processors (data.workers is {self._workers})")
         return f"{self.whole.share:.0%} of the training time went to waiting for data: {'; or '.join(ways)}"
-
-
-def _processors() -> int:
-    """Processors that this process may use; all, where the system does not tell."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _waited(trainer: pl.Trainer) -> float:

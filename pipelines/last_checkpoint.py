@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from datamodules.errors import InputError
 from lightning_modules.pace import Pace
 from pipelines import interrupts
 from pipelines.rundir import RunDir
@@ -43,6 +44,12 @@ class LastCheckpoint(Checkpoint):
         """From here on signals wait for the end of a step; with other ranks, the epoch has other batches."""
         interrupts.defer()
         self._saved = self._clock()
+        first = trainer.strategy.broadcast(trainer.global_step)
+        if first != trainer.global_step:
+            raise InputError(
+                f"{self._run.last}: this rank has step {trainer.global_step} of it, the first one {first}; "
+                "paths.runs must be the same folder for all ranks: give the same command again"
+            )
         place = getattr(trainer.train_dataloader, "place", None)
         steps = trainer.fit_loop.epoch_loop.batch_progress
         if place is not None and trainer.fit_loop.restarting:

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from pytorch_lightning.plugins.environments import ClusterEnvironment
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from pipelines import interrupts
 from pipelines.interrupts import STOPPING
 from pipelines.ranks import ENDS_WITH_PARENT, end_hard
 
@@ -27,6 +28,8 @@ TO_LEAVE, TO_JOIN = 3.0, 1.0
 """Seconds that the others have between SIGTERM and SIGKILL; that the first waits for one that never came."""
 TO_FAIL, TO_RAISE, TO_UNWIND = 5.0, 4.0, 10.0
 """Seconds that the first rank has to fail by itself, then to raise `LostRankError`, then to end."""
+TO_LEAVE_TOLD = 25.0
+"""Seconds that the first rank has to send how it ended, where a signal has stopped all of them."""
 TO_SEND = 5.0
 """Seconds for the tracking to send the last records where the process ends hard."""
 CONNECTION = re.compile(r"gloo|onnection|NCCL|TCPStore|ocket|imed out")
@@ -87,7 +90,8 @@ class _Ranks(threading.Thread):
                 return
             time.sleep(POLL_SECONDS)
         if any(process.returncode in STOPPED for process in self.processes):
-            _wait(lambda: self.leaving, TO_FAIL)  # by a signal to all ranks, this one included
+            # by a signal to all ranks, this one included, which may still tell how it ended
+            _wait(lambda: self.leaving, TO_LEAVE_TOLD if interrupts.received() else TO_FAIL)
         if lost is not None and not self.leaving:
             self.message = f"{lost}; {WAY_ON}"
             log.error("%s", self.message)

@@ -21,7 +21,7 @@ from pipelines.last_checkpoint import LastCheckpoint
 from pipelines.placement import cluster_environment
 from pipelines.rundir import RunDir
 from pipelines.settings import Settings, TrainerOptions
-from pipelines.strategies import build_strategy
+from pipelines.strategies import build_strategy, on_gpu
 from pipelines.tell_plan import TellPlan
 from pipelines.tracking.logger import JournalLogger
 from pipelines.training_progress import progress_callbacks
@@ -34,9 +34,8 @@ LOSS: Chosen = ("validation/loss", "min")
 
 def precision_of(options: TrainerOptions) -> str:
     """Lightning's name of the precision; "auto" is bf16 where the processor multiplies it natively."""
-    on_gpu = options.accelerator == "gpu" or (options.accelerator == "auto" and torch.cuda.is_available())
     if options.precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
+        fast = torch.cuda.is_bf16_supported() if on_gpu(options) else torch.cpu._is_avx512_bf16_supported()
         return "bf16-mixed" if fast else "32-true"
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[options.precision]
 
@@ -69,7 +68,7 @@ def build_trainer(
         callbacks = [pace, EpochMeans(), plan, *callbacks, RandomSteps(settings.seed), DataStalls(settings)]
         callbacks += _keepers(settings, run, pace, chosen_by or LOSS)
     trainer = pl.Trainer(
-        accelerator=options.accelerator,
+        accelerator="gpu" if on_gpu(options) else "cpu",
         devices=options.devices,
         num_nodes=options.nodes,
         strategy=build_strategy(options),
@@ -120,7 +119,7 @@ def _keepers(settings: Settings, run: RunDir, pace: Pace, chosen_by: Chosen) -> 
     """
     options, found = settings.trainer, list[Callback]()
     if options.patience is not None:
-        found.append(EarlyStopping(chosen_by[0], mode=chosen_by[1], patience=options.patience))
+        found.append(Patience(chosen_by[0], mode=chosen_by[1], patience=options.patience))
     if settings.optimizer.ema is not None:
         found.append(MovingAverage(settings.optimizer.ema))
     best = BestCheckpoints(run.checkpoints, *chosen_by, keep=options.keep_best)
@@ -165,6 +164,14 @@ class RandomSteps(Callback):
         torch.manual_seed(first)
         np.random.seed(second)
         random.seed(third)
+
+
+class Patience(EarlyStopping):
+    """Early stopping that is as patient as the settings say, also where a run goes on with other ones."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what has been waited, not how long to wait."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
 
 class MovingAverage(WeightAveraging):

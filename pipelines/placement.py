@@ -17,7 +17,7 @@ from pytorch_lightning.plugins.environments import (
 from torch.distributed import DistError, Store, TCPStore
 
 from datamodules.errors import InputError
-from pipelines.ranks import launched_by
+from pipelines.ranks import launched_by, processors
 from pipelines.settings import TrainerOptions
 from pipelines.slurm import StepEnvironment
 
@@ -216,4 +216,4 @@ def _with_threads(options: TrainerOptions, environ: Mapping[str, str]) -> Traine
     here = int(options.devices)
     if options.threads is not None or here == 1 or "OMP_NUM_THREADS" in environ:
         return options
-    return options.model_copy(update={"threads": max(len(os.sched_getaffinity(0)) // here, 1)})
+    return options.model_copy(update={"threads": max(processors() // here, 1)})

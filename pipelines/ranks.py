@@ -47,6 +47,13 @@ def global_rank(environ: Mapping[str, str] = os.environ) -> int:
             return int(environ.get("LOCAL_RANK", 0))
 
 
+def processors() -> int:
+    """Processors that this process may use; all, where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def started_again(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether torchrun or SLURM has started this same call before, and it did not come to its end."""
     return any(int(environ.get(key, 0)) > 0 for key in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))

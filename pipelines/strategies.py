@@ -1,6 +1,9 @@
 """How the processes of a run share the work: one alone, whole copies that average gradients, or parts."""
 
+import atexit
+
 import torch
+import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -31,6 +34,11 @@ def check_together(options: TrainerOptions) -> None:
         raise InputError(
             f"trainer.precision=16 with trainer.accelerator={options.accelerator} on this machine: half "
             "precision with a scaled loss needs a GPU; choose trainer.precision=bf16, 32 or auto"
+        )
+    if options.backend == "nccl" and not on_gpu(options):
+        raise InputError(
+            f"trainer.backend=nccl with trainer.accelerator={options.accelerator} on this machine: it needs "
+            "GPUs; choose trainer.backend=gloo, or null, which chooses"
         )
     if options.strategy != "fsdp":
         return
@@ -73,6 +81,22 @@ class Ranks(DDPStrategy):
         assert self.cluster_environment is not None
         if not self.cluster_environment.creates_processes_externally:
             self._launcher = launcher_of(self.cluster_environment, self.num_processes, self.num_nodes)
+
+    def setup_distributed(self) -> None:
+        """Join the other ranks, and leave them in order when the process ends."""
+        super().setup_distributed()
+        atexit.register(_leave_group)
+
+    def _get_process_group_backend(self) -> str:
+        """NCCL for what is on the GPU, gloo for what is not: metrics lie on the processor after a test."""
+        found = super()._get_process_group_backend()
+        return "cpu:gloo,cuda:nccl" if found == "nccl" else found
+
+
+def _leave_group() -> None:
+    """End the process group, which NCCL asks for; nothing where it has ended."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 class Replicated(Ranks):

@@ -24,7 +24,7 @@ from pipelines.lightning_trainer import build_trainer
 from pipelines.placement import heard_from_first, placed, tell_others
 from pipelines.ranks import started_again
 from pipelines.redact import command_line
-from pipelines.rundir import RunDir, default_name, open_run
+from pipelines.rundir import OpenRun, RunDir, default_name, open_run
 from pipelines.settings import Settings
 from pipelines.slurm import requeue
 from pipelines.systems import Judged, System, open_system
@@ -38,6 +38,9 @@ from pipelines.weights import begin_from
 
 log = logging.getLogger(__name__)
 
+FAILED = "failed"
+"""What the first rank tells the others where it has to give up."""
+
 
 def train(call: Call) -> dict[str, Any]:
     """Train, or go on training, and evaluate the best checkpoint on the test split once.
@@ -45,14 +48,19 @@ def train(call: Call) -> dict[str, Any]:
     The same call finds its own run again, and `run=` names one: an unfinished one goes on from its last good
     checkpoint, a finished one is shown. Returns run, mlflow_run_id, metrics.
     """
-    run = _run_of(call)
     settings = call.settings.model_copy(update={"trainer": placed(call.settings.trainer)})
-    system = open_system(settings)
-    if rank():
-        return {} if heard_from_first() == "finished" else _as_other_rank(settings, run, system)
-    runs, experiment, name = run.path.parent.parent, run.path.parent.name, run.path.name
-    restart = settings.run.restart and not started_again()
-    opened = open_run(runs, experiment, name, call.config, restart=restart)
+    try:
+        system = open_system(settings)
+        return _as_other_rank(call, settings, system) if rank() else _as_first_rank(call, settings, system)
+    except interrupts.Stopped as stop:
+        if stop.signum == signal.SIGUSR1 and settings.trainer.requeue and not rank():
+            requeue()
+        raise
+
+
+def _as_first_rank(call: Call, settings: Settings, system: System) -> dict[str, Any]:
+    """The rank that opens the run directory for all, writes, and shows the result."""
+    opened = _opened(call, settings)
     try:
         tell_others(opened.state)
         if opened.state == "finished":
@@ -60,12 +68,20 @@ def train(call: Call) -> dict[str, Any]:
             _send_rest(settings, opened.run)
             return _shown(call, opened.run, system, system.found_before(opened.run))
         return _launch(call, settings, opened.run, system)
-    except interrupts.Stopped as stop:
-        if stop.signum == signal.SIGUSR1 and settings.trainer.requeue:
-            requeue()
-        raise
     finally:
         opened.close()
+
+
+def _opened(call: Call, settings: Settings) -> OpenRun:
+    """The run directory, held by this process. InputError where it cannot be: the other ranks hear of it."""
+    run = _run_of(call)
+    restart = settings.run.restart and not started_again()
+    try:
+        experiment = run.path.parent
+        return open_run(experiment.parent, experiment.name, run.path.name, call.config, restart=restart)
+    except InputError:
+        tell_others(FAILED)
+        raise
 
 
 def _run_of(call: Call) -> RunDir:
@@ -142,8 +158,13 @@ def _refuse_other_data(run: RunDir, system: System) -> None:
         )
 
 
-def _as_other_rank(settings: Settings, run: RunDir, system: System) -> dict[str, Any]:
+def _as_other_rank(call: Call, settings: Settings, system: System) -> dict[str, Any]:
     """A rank beside the first: the same data and steps, nothing written."""
+    word, run = heard_from_first(), _run_of(call)
+    if word == "finished":
+        return {}
+    if word == FAILED:
+        raise InputError("the first rank could not open the run directory; it says why")
     _fit(settings, run, system, JournalLogger(run))
     system.judge(run, run.best)
     return {}

@@ -11,6 +11,7 @@ from pipelines import interrupts
 from pipelines.compose import compose
 from pipelines.console import PLAIN_SECONDS
 from pipelines.mistakes import CallError
+from pipelines.ranks import processors
 from pipelines.rundir import RunDir
 from pipelines.sweeps.choosers import Chooser, chooser_of
 from pipelines.sweeps.course import Course
@@ -138,8 +139,8 @@ class Driver:
                 self._end(trial, "failed", " ".join(str(error.mistakes[0]).split()))
                 return
         slot = min(set(range(self.plan.options.parallel)) - {one.slot for one in self._active.values()})
-        options, processors = self.plan.first.settings.trainer, len(os.sched_getaffinity(0))
-        share = share_of(slot, self.plan.options.parallel, options, self._gpus, processors)
+        options = self.plan.first.settings.trainer
+        share = share_of(slot, self.plan.options.parallel, options, self._gpus, processors())
         self.ledger.put(trial)
         self._active[trial.number] = Active(TrialProcess(words, self.ledger.output(trial), share), slot)
         begins = "begins" if trial.launches == 1 else "goes on"
