@@ -58,7 +58,8 @@ class Pace(Callback):
         """How far the run is, 0 to 1: of its steps, its epochs or its minutes, whichever ends it first.
 
         Epochs count by what is read of them: a run that goes on with another batch or other ranks is where it
-        was.
+        was. Where `max_steps` bounds the run minutes do not count: what follows from the share is the same
+        on a slow day.
         """
         shares = [0.0]
         if self.max_steps is not None:
@@ -67,7 +68,7 @@ class Pace(Callback):
             batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
             epochs = trainer.current_epoch + batches / int(trainer.num_training_batches)
             shares.append(epochs / trainer.max_epochs)
-        if self.max_minutes is not None:
+        if self.max_minutes is not None and self.max_steps is None:
             shares.append(self.elapsed / (60 * self.max_minutes))
         return min(max(shares), 1.0)
 

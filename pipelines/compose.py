@@ -64,6 +64,8 @@ def read_words(words: Iterable[str]) -> Words:
                 choices[key] = text
             else:
                 allowed = f"{key} is one of: {', '.join(groups[key])}."
+                if "," in text:
+                    allowed += " Several values, each a trial: skyreel sweep."
                 mistakes.append(Mistake(key, allowed, text, nearest(text, groups[key])))
             continue
         try:

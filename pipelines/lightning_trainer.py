@@ -56,7 +56,7 @@ def build_trainer(
     Errors: InputError when the machine lacks the GPUs that the settings ask for.
     """
     options = settings.trainer
-    _require_gpus(options)
+    require_gpus(options)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     callbacks = progress_callbacks(options)
@@ -101,7 +101,7 @@ def _leave_signals_alone(trainer: pl.Trainer) -> None:
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 
-def _require_gpus(options: TrainerOptions) -> None:
+def require_gpus(options: TrainerOptions) -> None:
     """Return when the machine has the GPUs that `options` ask for."""
     there = torch.cuda.device_count()
     wanted = 1 if options.devices == "auto" else options.devices

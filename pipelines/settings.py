@@ -53,14 +53,14 @@ class TrainerOptions(Options):
     accumulate: batches whose gradients are summed for one step of the optimiser.
     max_epochs: ends training after so many passes; null for no bound.
     max_steps: ends training after so many steps; null for no bound.
-    max_minutes: ends training after so long; null for no bound.
+    max_minutes: ends training after so long; null for no bound. Schedules follow it unless max_steps is set.
     patience: epochs without a better validation figure until training ends; null never.
     checkpoint_minutes: how much work a kill can cost at most.
     keep_best: how many of the best checkpoints stay: best.ckpt, best-2.ckpt, ...
     requeue: SIGUSR1 (SLURM's warning before a job's end) also has the job queued again.
     threads: of the processor, per process; null leaves PyTorch's choice.
     compile: torch.compile the network.
-    deterministic: two runs give equal figures.
+    deterministic: two runs give equal figures, unless the clock bounds them (max_minutes without max_steps).
     """
 
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"

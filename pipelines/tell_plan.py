@@ -33,6 +33,8 @@ class TellPlan(Callback):
         if self._goes_on and before is not None:
             for change in changed_plan(before, now):
                 log.warning("%s", change)
+        if now.max_steps is not None and trainer.global_step >= now.max_steps:
+            log.warning("step %d is at the bound already: there is nothing to train", trainer.global_step)
         provenance.note(self._run, plan=now.to_json())
 
     def _plan(self, trainer: pl.Trainer) -> Plan:

@@ -20,13 +20,14 @@ from pipelines.best_checkpoints import BestCheckpoints
 from pipelines.checkpoint_files import clean_up, newest_good
 from pipelines.console import attach_log, rank, shown_path
 from pipelines.launching import on_lost_rank
-from pipelines.lightning_trainer import build_trainer
+from pipelines.lightning_trainer import build_trainer, require_gpus
 from pipelines.placement import heard_from_first, placed, tell_others
 from pipelines.ranks import started_again
 from pipelines.redact import command_line
 from pipelines.rundir import OpenRun, RunDir, default_name, open_run
 from pipelines.settings import Settings
 from pipelines.slurm import requeue
+from pipelines.strategies import check_together
 from pipelines.systems import Judged, System, open_system
 from pipelines.tracking.destination import destination
 from pipelines.tracking.logger import JournalLogger
@@ -48,7 +49,9 @@ def train(call: Call) -> dict[str, Any]:
     The same call finds its own run again, and `run=` names one: an unfinished one goes on from its last good
     checkpoint, a finished one is shown. Returns run, mlflow_run_id, metrics.
     """
+    require_gpus(call.settings.trainer)
     settings = call.settings.model_copy(update={"trainer": placed(call.settings.trainer)})
+    check_together(settings.trainer)
     try:
         system = open_system(settings)
         return _as_other_rank(call, settings, system) if rank() else _as_first_rank(call, settings, system)
@@ -231,7 +234,10 @@ def _next_steps(call: Call, run: RunDir, system: System) -> list[str]:
     )
     typed = [word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-"))]
     words = " ".join(command_line(typed))
-    return system.next_steps(str(program), shown_path(run.path), words)
+    steps = system.next_steps(str(program), shown_path(run.path), words)
+    ui = "make ui" if call.settings.paths.runs == "runs" else f"make ui RUNS={call.settings.paths.runs}"
+    steps = [line.replace("make ui", ui) for line in steps]
+    return [line for line in steps if call.run is None or f"{program} train" not in line]
 
 
 def _network(settings: Settings) -> str:

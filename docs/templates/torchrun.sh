@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One run on several machines, or on one, with PyTorch's torchrun. Start it on every node, with the same words:
-#   NODES=2 HEAD=node-a bash docs/templates/torchrun.sh experiment=weather run.name=large
-# Every node needs the same code and data, and paths.runs and paths.stores on a file system they share.
+#   NODES=2 HEAD=node-a bash docs/templates/torchrun.sh experiment=sample_weather run.name=large
+# Every node needs the same code and data, and paths.runs on a file system they share; paths.stores may be local, filled alike (docs/scaling.md).
 # When a process or a node dies, torchrun starts all of them again: the run goes on from its last checkpoint.
 # A node that was lost comes back by starting this again on it. Leave run.restart=true out.
 set -euo pipefail
