@@ -118,9 +118,7 @@ class Sender:
             process.wait()
         if self._listening.is_alive():
             self._listening.join(5.0)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        _close_pipes(process)
 
     def _tell(self, what: dict[str, Any]) -> None:
         assert self._process is not None
@@ -142,8 +140,15 @@ class Sender:
         with self._starting:
             if not self._closing.is_set() and self._again:
                 self._again -= 1
+                _close_pipes(process)
                 log.warning("the process that sends tracking records was killed; another goes on")
                 self.start()
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from lightning_modules.captioning import CaptioningModule
 from lightning_modules.clip_sentences import clip_sentences
 from lightning_modules.decoders.search.sentences import Sentences
 from lightning_modules.options import OptimizerOptions
+from lightning_modules.pace import Pace
 from tests.lightning_modules.small_clips import CAPTIONS, SIZE, VOCABULARY, clips, options, spell
 
 pytestmark = [
@@ -53,7 +54,7 @@ def trainer(steps: int) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
         max_steps=steps,
-        callbacks=[SeededSteps()],
+        callbacks=[Pace(max_steps=steps), SeededSteps()],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
