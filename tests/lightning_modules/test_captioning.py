@@ -15,6 +15,7 @@ from lightning_modules.captioner import Captioner
 from lightning_modules.captioning import CaptioningModule
 from lightning_modules.clip_sentences import clip_sentences
 from lightning_modules.decoders.search.sentences import Sentences
+from lightning_modules.optimization import EpochMeans
 from lightning_modules.options import OptimizerOptions
 from lightning_modules.pace import Pace
 from tests.lightning_modules.small_clips import CAPTIONS, SIZE, VOCABULARY, clips, options, spell
@@ -54,7 +55,7 @@ def trainer(steps: int) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
         max_steps=steps,
-        callbacks=[Pace(max_steps=steps), SeededSteps()],
+        callbacks=[Pace(max_steps=steps), EpochMeans(), SeededSteps()],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
