@@ -21,7 +21,7 @@ ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".
 MOST_MEMBERS = 5_000_000
 SPARE = 64 << 20
 """Bytes of the disk that unpacking leaves free."""
-DAMAGED = (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError)
+DAMAGED = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 """What unpackers raise beside their own errors; of OSErrors those without a number."""
 BY_HAND = "unpack it by hand if you trust it, and let data.path name the folder"
 
