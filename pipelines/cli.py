@@ -1,7 +1,7 @@
 """The command line: flags, verbs, exit status. Nothing slow is imported before a verb runs.
 
 Exit status: 0 success, 2 a mistake in the call or the input, 128 and the signal's number where one ended the
-call (130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM), 1 anything else.
+call (130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM), 1 anything else; a verb may have more (`skyreel retrain` has).
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datamodules.errors import InputError
 from pipelines import interrupts
@@ -23,7 +23,13 @@ from pipelines.mistakes import CallError, Mistake, nearest
 from pipelines.ranks import end_with_parent
 from pipelines.verbs import ARGUMENTS, VERBS, Call, Verb
 
-SWITCHES = ("--help", "--version", "--json", "--debug", "--cfg")
+if TYPE_CHECKING:
+    from pipelines.rundir import RunDir
+
+SWITCHES = ("--help", "--version", "--json", "--debug", "--dry-run", "--cfg")
+
+ALSO_SETTINGS = ("experiment", "model")
+"""Arguments of some verbs that are groups of settings for the others."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,15 @@ def read_command_line(argv: Sequence[str], verbs: Mapping[str, Verb] = VERBS) ->
         mistakes.append(Mistake(words[0], f"A verb comes first: skyreel {'|'.join(verbs)} [key=value ...]."))
     actions = verbs[verb].actions if verb and verb in verbs and "--help" not in switches else {}
     action = words.pop(0) if actions and words and "=" not in words[0] else None
-    if actions and action not in actions:
+    optional = verb in verbs and verbs[str(verb)].alone and action is None
+    if actions and action not in actions and not optional:
         problem = f"{verb} is followed by what to do: {', '.join(actions)}."
         mistakes.append(Mistake(action or str(verb), problem, near=nearest(action or "", actions)))
+    if "--dry-run" in switches and verb in verbs and not verbs[str(verb)].tries:
+        knowing = ", ".join(name for name, one in verbs.items() if one.tries)
+        mistakes.append(
+            Mistake("--dry-run", f"{verb} does not know this switch; {knowing or 'no verb'} does.")
+        )
     if mistakes:
         raise CallError(mistakes)
     return CommandLine(verb, tuple(words), frozenset(switches), action)
@@ -126,28 +138,52 @@ def _answer(line: CommandLine, argv: Sequence[str], verbs: Mapping[str, Verb]) -
 def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, tuple[str, ...]]:
     """The checked call, and the keys that wait for a value. CallError with every mistake in it."""
     from pipelines.compose import compose
-    from pipelines.find_run import find_run, runs_folder
 
     arguments, words, mistakes = _arguments(line, verb)
     if verb.sweeps:
         return _sweep_call(line, argv, words, mistakes)
-    base = None
-    if "run" in arguments:
-        found = find_run(arguments["run"], runs_folder(line.words))
-        arguments["run"] = str(found.path)
-        base = found.read_config()
+    base, own, data = None, tuple(words), verb.data
+    if "run" in verb.takes and (named := _named_run(arguments, line)) is not None:
+        arguments["run"] = str(named.path)
+        base = named.read_config()
+    if "job" in arguments:
+        from pipelines.retraining.job import job_words, load_job
+
+        words, data = [*job_words(load_job(arguments["job"])), *words], True
     try:
-        composed = compose(words, base, data=verb.data and not mistakes and "--cfg" not in line.switches)
+        composed = compose(words, base, data=data and not mistakes and "--cfg" not in line.switches)
     except CallError as error:
         raise CallError([*mistakes, *error.mistakes]) from None
     if mistakes:
         raise CallError(mistakes)
-    as_json = "--json" in line.switches
-    more = {"action": line.action, **arguments}
     call = Call(
-        line.verb or "", composed.settings, composed.config, json=as_json, argv=argv, plan=None, **more
+        line.verb or "",
+        composed.settings,
+        composed.config,
+        action=line.action,
+        json="--json" in line.switches,
+        argv=argv,
+        words=own,
+        dry_run="--dry-run" in line.switches,
+        plan=None,
+        **arguments,
     )
     return call, composed.unset
+
+
+def _named_run(arguments: Mapping[str, str], line: CommandLine) -> "RunDir | None":
+    """The run directory that `run=` names, or that the registered model of `model=models:/...` holds."""
+    from pipelines.compose import compose
+    from pipelines.find_run import find_run, runs_folder
+
+    if "run" in arguments:
+        return find_run(arguments["run"], runs_folder(line.words))
+    if not arguments.get("model", "").startswith("models:/"):
+        return None
+    from pipelines.registry.fetch import fetch
+
+    where = [word for word in line.words if word.startswith(("tracking.", "tracking=", "paths."))]
+    return fetch(arguments["model"], compose(where, data=False).settings)
 
 
 def _sweep_call(
@@ -169,7 +205,7 @@ def _arguments(line: CommandLine, verb: Verb) -> tuple[dict[str, str], list[str]
     mistakes: list[Mistake] = []
     for word in line.words:
         key, equals, text = word.partition("=")
-        if not equals or key not in ARGUMENTS:
+        if not equals or key not in ARGUMENTS or _is_setting(key, text, verb):
             words.append(word)
         elif key not in verb.takes:
             taken = ", ".join(f"{name}=" for name in verb.takes) or "only settings"
@@ -179,12 +215,22 @@ def _arguments(line: CommandLine, verb: Verb) -> tuple[dict[str, str], list[str]
         else:
             arguments[key] = text
     given = {word.partition("=")[0] for word in line.words}
+    if "model" in verb.takes and arguments.get("model", "").startswith("models:/"):
+        given.add("run")
     mistakes += [
         Mistake(f"{key}=", f"{line.verb} needs this: {ARGUMENTS[key]}. For example: {verb.example}")
         for key in verb.needs
         if key not in given and "--cfg" not in line.switches
     ]
     return arguments, words, mistakes
+
+
+def _is_setting(key: str, text: str, verb: Verb) -> bool:
+    """Whether a key that is an argument of some verbs (ALSO_SETTINGS) is a setting of this one."""
+    if key not in ALSO_SETTINGS:
+        return False
+    argument = key in verb.takes and (key in verb.needs or not verb.data or text.startswith("models:/"))
+    return not argument
 
 
 def _work(call: Call, verb: Verb, debug: bool) -> int:
@@ -199,9 +245,11 @@ def _work(call: Call, verb: Verb, debug: bool) -> int:
         require_sources(call.settings)
     module, _, function = verb.target.partition(":")
     work: Callable[[Call], dict[str, Any]] = getattr(importlib.import_module(module), function)
-    with contextlib.redirect_stdout(sys.stderr) if call.json else contextlib.nullcontext():
+    quiet = contextlib.redirect_stdout(sys.stderr) if call.json else contextlib.nullcontext()
+    with quiet, interrupts.in_order():
         result = work(call)
-    return _say(json.dumps(result, default=str)) if call.json and not rank() else 0
+    status = int(result.pop("exit_status", 0))
+    return _say(json.dumps(result, default=str), status) if call.json and not rank() else status
 
 
 def _record(message: str, error: BaseException | None = None) -> Path | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
 
 CONF = Path(conf.__file__).parent
+JOBS = CONF / "retrain"
+"""Retraining jobs: a file each, which `job=NAME` names; they are no part of the settings of a run."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def group_choices(folder: Path = CONF) -> dict[str, tuple[str, ...]]:
     return {
         group.name: tuple(sorted(choice.stem for choice in group.glob("*.yaml")))
         for group in sorted(folder.iterdir())
-        if group.is_dir() and not group.name.startswith("_")
+        if group.is_dir() and not group.name.startswith("_") and group.name != JOBS.name
     }
 
 

@@ -107,7 +107,7 @@ def _launch(call: Call, settings: Settings, run: RunDir, system: System) -> dict
     )
     every = 10.0 if settings.tracking.system_metrics else None
     sweep = settings.run.sweep
-    with tracked(
+    tracking = tracked(
         run,
         destination(settings),
         tags=provenance.run_tags(found),
@@ -115,7 +115,8 @@ def _launch(call: Call, settings: Settings, run: RunDir, system: System) -> dict
         system_every=every,
         wait=settings.tracking.timeout,
         parent=run.path.with_name(f"{sweep}.sweep") if sweep else None,
-    ) as logger:
+    )
+    with tracking as logger, interrupts.in_order():
         on_lost_rank(partial(_lost, run, logger))
         logger.log_hyperparams(call.config)
         logger.log_artifact(run.config)
@@ -168,8 +169,9 @@ def _as_other_rank(call: Call, settings: Settings, system: System) -> dict[str, 
         return {}
     if word == FAILED:
         raise InputError("the first rank could not open the run directory; it says why")
-    _fit(settings, run, system, JournalLogger(run))
-    system.judge(run, run.best)
+    with interrupts.in_order():
+        _fit(settings, run, system, JournalLogger(run))
+        system.judge(run, run.best)
     return {}
 
 

@@ -18,6 +18,7 @@ FLAGS = {
     "--cfg job": "print the composed settings as YAML and stop",
     "--json": "print the result as one JSON object on standard output",
     "--debug": "more log lines, and the whole traceback of a failure",
+    "--dry-run": "of retrain: tell what would happen and why, change nothing",
 }
 
 
@@ -51,7 +52,7 @@ def overview() -> str:
 def verb_usage(name: str) -> str:
     """The help of one verb: its arguments, the groups with their choices, and every key."""
     verb = VERBS[name]
-    action = " ACTION" if verb.actions else ""
+    action = (" [ACTION]" if verb.alone else " ACTION") if verb.actions else ""
     lines = [f"usage: skyreel {name}{action} [key=value ...]", "", verb.summary, "", f"  {verb.example}"]
     if verb.actions:
         lines += ["", "actions", *_table(verb.actions.items())]

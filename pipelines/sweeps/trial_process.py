@@ -23,11 +23,15 @@ class TrialProcess:
     """`train` with some words, in a session of its own: Ctrl-C in the terminal reaches the sweep alone.
 
     The process watches this one (`end_with_parent`): it stops in order when the sweep is killed.
+    patience: seconds between `stop` and SIGKILL.
     """
 
-    def __init__(self, words: Sequence[str], output: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: Sequence[str], output: Path, environment: Mapping[str, str], patience: float = PATIENCE
+    ) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         self._output = output
+        self._patience = patience
         self._began = time.monotonic()
         self._asked: float | None = None
         self._start = output.stat().st_size if output.exists() else 0
@@ -54,14 +58,14 @@ class TrialProcess:
         if self._process.returncode is not None:
             return self._process.returncode
         if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            if self._asked is not None and time.monotonic() - self._asked > PATIENCE:
+            if self._asked is not None and time.monotonic() - self._asked > self._patience:
                 self.kill()
             return None
         self._signal(signal.SIGKILL)
         return self._process.wait()
 
     def stop(self) -> None:
-        """Ask all of the group to stop in order, once; it is killed when it takes longer than PATIENCE."""
+        """Ask all of the group to stop in order, once; it is killed when it takes longer than its patience."""
         if self._asked is None:
             self._asked = time.monotonic()
             self._signal(signal.SIGTERM)

@@ -58,6 +58,21 @@ def insist(call):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)
 
+def swallow(call):
+    class Finaliser:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+    held = Finaliser()
+    del held
+    time.sleep(30)
+
+def lose_reader(call):
+    interrupts.defer()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.05)
+    raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+
 def bars(call):
     seconds = iter(range(0, 100, 7))
     with console.progress("packing", clock=lambda: next(seconds)) as advance:
@@ -70,7 +85,8 @@ PROGRAM = """
 import sys
 from pipelines.cli import run
 from pipelines.verbs import Verb
-names = ["fine", "refuse", "fail", "stop", "stop_later", "interrupt", "insist", "bars"]
+names = ["fine", "refuse", "fail", "stop", "stop_later", "interrupt", "insist", "bars", "swallow",
+         "lose_reader"]
 sys.exit(run(sys.argv[1:], {name: Verb(f"verbs_of_a_test:{name}", "", "") for name in names}))
 """
 
@@ -226,7 +242,15 @@ def test_a_failure_ends_with_status_1_and_its_traceback_in_the_log(program: Prog
 
 
 @pytest.mark.parametrize(
-    ("verb", "status"), [("stop", 143), ("stop_later", 138), ("interrupt", 130), ("insist", 130)]
+    ("verb", "status"),
+    [
+        ("stop", 143),
+        ("stop_later", 138),
+        ("interrupt", 130),
+        ("insist", 130),
+        ("swallow", 143),
+        ("lose_reader", 143),
+    ],
 )
 def test_signals_end_with_their_own_status_and_one_line(program: Program, verb: str, status: int) -> None:
     done = program(verb)
