@@ -35,8 +35,8 @@ TO_SEND = 5.0
 CONNECTION = re.compile(r"gloo|onnection|NCCL|TCPStore|ocket|imed out")
 """What is in the message of an error that a lost rank causes in the others."""
 WAY_ON = "the same command goes on from the last checkpoint"
-STOPPED = tuple(status for number in STOPPING for status in (-number, 128 + number))
-"""How a process ends that a signal has stopped."""
+STOPPED = {status: number for number in STOPPING for status in (-number, 128 + number)}
+"""How a process ends that a signal has stopped, and the signal."""
 
 
 class LostRankError(RuntimeError):
@@ -61,6 +61,11 @@ class _Ranks(threading.Thread):
             if process.poll():
                 return f"rank {number} (process {process.pid}) {_ended(process.returncode)}"
         return None
+
+    def stopped_by(self) -> signal.Signals | None:
+        """The signal that has stopped one of them, if any has: it was for the run, and none has failed."""
+        found = (STOPPED.get(process.returncode or 0) for process in self.processes)
+        return next((number for number in found if number is not None), None)
 
     def lost_soon(self) -> str | None:
         """As `lost`; a connection ends a moment before the process at its other end is seen to have ended."""
@@ -89,7 +94,7 @@ class _Ranks(threading.Thread):
             if not self._running():
                 return
             time.sleep(POLL_SECONDS)
-        if any(process.returncode in STOPPED for process in self.processes):
+        if self.stopped_by() is not None:
             # by a signal to all ranks, this one included, which may still tell how it ended
             _wait(lambda: self.leaving, TO_LEAVE_TOLD if interrupts.received() else TO_FAIL)
         if lost is not None and not self.leaving:
@@ -107,13 +112,16 @@ class _Ranks(threading.Thread):
             _wait(lambda: self.leaving, TO_RAISE)
         if self.leaving:
             time.sleep(TO_UNWIND)  # as a rule the process, and this thread with it, ends meanwhile
-        _say_last_words(self.message, 0.0 if self.leaving else TO_SEND)
-        end_hard()
+        stop = self.stopped_by()
+        _say_last_words(self.message, stop, 0.0 if self.leaving else TO_SEND)
+        end_hard(1 if stop is None else 128 + stop)
 
     def _raise_in_main(self, signum: int, frame: FrameType | None) -> None:
         """Raise in the main thread, which another thread can only have done by a signal."""
         if self.message and not self.leaving:
             self.leaving = True
+            if (stop := self.stopped_by()) is not None:
+                raise interrupts.Stopped(stop)
             raise LostRankError(self.message)
 
     def _running(self) -> list[subprocess.Popen[bytes]]:
@@ -144,8 +152,9 @@ class Launcher(_SubprocessScriptLauncher):
             if lost is not None:
                 ranks.message = ranks.message or f"{lost}; {WAY_ON}"
             ranks.leaving = True
-            if lost is not None and not isinstance(error, LostRankError):
-                raise LostRankError(ranks.message) from error
+            if lost is not None and isinstance(error, Exception) and not isinstance(error, LostRankError):
+                stop = ranks.stopped_by()
+                raise (interrupts.Stopped(stop) if stop else LostRankError(ranks.message)) from error
             if isinstance(error, Exception):  # a signal has reached the other ranks too: they save together
                 ranks.end_meanwhile()
             raise
@@ -182,23 +191,24 @@ def end_ranks() -> None:
         ranks.end(TO_FAIL)
 
 
-LastWords = Callable[[str], Any]
+LastWords = Callable[[str, signal.Signals | None], Any]
 _last_words: LastWords | None = None
 
 
 def on_lost_rank(tell: LastWords | None) -> None:
     """Have `tell` called, from another thread, should this process have to end hard after a rank was lost.
 
-    Its argument says which and how. Where this process can still raise (as a rule), it is not called.
+    It is told which and how, and the signal, where one has stopped that rank. Where this process can still
+    raise (as a rule), it is not called.
     """
     global _last_words
     _last_words = tell
 
 
-def _say_last_words(message: str, seconds: float) -> None:
+def _say_last_words(message: str, stop: signal.Signals | None, seconds: float) -> None:
     try:
         if _last_words is not None:
-            _last_words(message)
+            _last_words(message, stop)
             time.sleep(seconds)
     except Exception:
         log.exception("what was left to tell could not be told")

@@ -144,10 +144,11 @@ def _send_rest(settings: Settings, run: RunDir) -> None:
         log.info("%d tracking records sent, %d left", sent.sent, sent.left)
 
 
-def _lost(run: RunDir, logger: JournalLogger, message: str) -> None:
-    """Note the end of a launch that waits for ever for a rank that died."""
-    provenance.note_end(run, "FAILED")
-    logger.journal.append("status", status="FAILED")
+def _lost(run: RunDir, logger: JournalLogger, message: str, stop: signal.Signals | None) -> None:
+    """Note the end of a launch that waits for ever for a rank that died, or that a signal has stopped."""
+    status = "FAILED" if stop is None else "KILLED"
+    provenance.note_end(run, status)
+    logger.journal.append("status", status=status)
 
 
 def _refuse_other_data(run: RunDir, system: System) -> None:
