@@ -33,7 +33,8 @@ def evaluate(call: Call) -> dict[str, Any]:
     trainer = placed(call.settings.trainer)
     # a judge begins from the checkpoint alone
     settings = call.settings.model_copy(update={"start": None, "trainer": trainer})
-    publish = call.checkpoint is None and not changes
+    # a registered model stays as it was packed
+    publish = call.checkpoint is None and call.model is None and not changes
     system = open_system(settings)
     if rank():
         heard_from_first()

@@ -24,6 +24,7 @@ from pipelines.lightning_trainer import build_trainer, require_gpus
 from pipelines.placement import heard_from_first, placed, tell_others
 from pipelines.ranks import started_again
 from pipelines.redact import command_line
+from pipelines.reports.describe import describe_end, describe_start
 from pipelines.rundir import OpenRun, RunDir, default_name, open_run
 from pipelines.settings import Settings
 from pipelines.slurm import requeue
@@ -120,12 +121,14 @@ def _launch(call: Call, settings: Settings, run: RunDir, system: System) -> dict
         on_lost_rank(partial(_lost, run, logger))
         logger.log_hyperparams(call.config)
         logger.log_artifact(run.config)
+        describe_start(run, logger)
         for record in system.records():
             logger.log_dataset(
                 record.name, record.digest, record.source, record.split, profile=dict(record.profile)
             )
         _fit(settings, run, system, logger)
         judged = system.judge(run, run.best, logger)
+        describe_end(run, logger)
         logger.log_checkpoints()
         logger.log_artifact(run.provenance)
     return _shown(call, run, system, judged)

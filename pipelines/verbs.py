@@ -26,6 +26,8 @@ ARGUMENTS = {
     "now": "the time that is taken to be now (2026-11-22T06:00, UTC unless it says otherwise)",
     "since": "replay what was due from this time on, without waiting",
     "until": "where the replay ends",
+    "parallel": "how many jobs may be at work at once; 1 without it",
+    "wait": "how long a stopped scheduler waits for shots at work, such as 10m; then it leaves them running",
     "runs": "several runs: directories or MLflow run ids, with commas between",
     "experiment": "an experiment in MLflow; all of them without it",
     "filter": "which runs: metrics.NAME<2, params.NAME=x, tags.NAME=x, status=FINISHED, with `and` between",
@@ -131,7 +133,7 @@ VERBS = {
         target="pipelines.schedule:schedule",
         summary="Runs the retraining jobs when their cron expressions say so, until it is stopped.",
         example="skyreel schedule jobs=conf/retrain",
-        takes=("jobs", "since", "until"),
+        takes=("jobs", "since", "until", "parallel", "wait"),
         data=False,
     ),
     "review": Verb(
@@ -187,6 +189,8 @@ class Call:
     now: str | None = None
     since: str | None = None
     until: str | None = None
+    parallel: str | None = None
+    wait: str | None = None
     runs: str | None = None
     experiment: str | None = None
     filter: str | None = None

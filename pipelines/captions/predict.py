@@ -52,6 +52,7 @@ def predict_captions(call: Call) -> dict[str, Any]:
     clips, bad = _readable(settings, files, pieces)
     writer = Writer(settings, run, Path(call.checkpoint) if call.checkpoint else run.best)
     written = list(writer.write(clips)) if clips else []
+    output.parent.mkdir(exist_ok=True)
     write_captions(output, written)
     if not call.json:
         log.info("%d captions of %d clips: %s", len(written), len(files) - len(bad), output)
@@ -61,6 +62,14 @@ def predict_captions(call: Call) -> dict[str, Any]:
         "captions": len(written),
         "bad_clips": bad,
     }
+
+
+def captions_of(
+    settings: Settings, writer: "Writer", files: Sequence[Path]
+) -> tuple[list[Written], dict[str, str]]:
+    """What is written for each of `files`, and why others cannot be read. Errors: InputError as above."""
+    clips, bad = _readable(settings, files, settings.captions.pieces)
+    return (list(writer.write(clips)) if clips else []), bad
 
 
 def named_files(text: str) -> list[Path]:

@@ -14,6 +14,7 @@ from datamodules.video.options import FrameOptions
 from pipelines.captions.caption_files import as_json
 from pipelines.captions.contact_sheet import ROWS, Captioned, attention_picture, contact_sheet
 from pipelines.captions.data import ClipData
+from pipelines.captions.films import write_films
 from pipelines.captions.score_table import CaptionScores, write_scores
 from pipelines.captions.written import Written
 from pipelines.rundir import RunDir, write_metrics, write_text
@@ -85,9 +86,10 @@ def write_bad_clips(run: RunDir, bad: Mapping[str, str]) -> None:
 def draw(
     run: RunDir, clips: Sequence[CaptionedClip], frames: FrameOptions, written: Sequence[Written]
 ) -> list[Path]:
-    """Contact sheets of the first clips, and where the decoder looked in some of them."""
+    """Contact sheets and film strips of the first clips, and where the decoder looked in some of them."""
     count = sheets(len(written)) * ROWS
     shown = [_shown(clip, one, frames) for clip, one in zip(clips[:count], written[:count], strict=True)]
+    write_films(run, shown)
     paths = [
         contact_sheet(
             run.plots / f"clips_{page + 1}.png",

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from datamodules.gridded.clock import dates
 from datamodules.gridded.store import Store
 from lightning_modules.forecasting import ForecastingModule
 from pipelines.console import rank
 from pipelines.forecasts import map_plots, skill_plots
+from pipelines.forecasts.case_error_keeper import CaseErrorKeeper
+from pipelines.forecasts.case_errors import CaseErrors, errors_file
 from pipelines.forecasts.data import ForecastData
+from pipelines.forecasts.example import example_file, example_of
 from pipelines.forecasts.kept import kept_model
 from pipelines.forecasts.model import build_module, domain_of
 from pipelines.forecasts.skill import (
@@ -66,13 +68,14 @@ def judge(
     module = build_module(settings, domain_of(data.store, settings.forecast.horizon), kept_model(run)[1])
     load_weights(module, checkpoint)
     trainer = build_trainer(settings, run, None)
-    with torch.inference_mode():
+    with torch.inference_mode(), CaseErrorKeeper(module).watching() as keeper:
         trainer.test(module, datamodule=windows, verbose=False)
     tables = _tables(module, data.store)
+    errors = keeper.gathered(data.store)
     by_place = np.asarray(module.error_by_place.compute().cpu())
     judged = JudgedForecasts(tables, flat_metrics(*tables))
     if publish and not rank():
-        _publish(run, data, module, judged, by_place, logger)
+        _publish(run, data, module, judged, by_place, errors, logger)
     return judged
 
 
@@ -104,11 +107,14 @@ def _publish(
     module: ForecastingModule,
     judged: JudgedForecasts,
     by_place: np.ndarray,
+    errors: CaseErrors,
     logger: JournalLogger | None,
 ) -> None:
-    """skill.csv, plots, and last metrics.json, which marks the run as finished; the same to the logger."""
+    """skill.csv, the errors of every forecast, plots, and last metrics.json, which marks the run as finished;
+    the same to the logger."""
     rows = skill_rows(*judged.tables)
     write_skill_csv(run.skill, rows)
+    errors.write(errors_file(run))
     pictures = _draw(run, data, module, judged, by_place)
     write_metrics(run.metrics, judged.metrics)
     if logger is None:
@@ -122,6 +128,7 @@ def _publish(
     # Not metrics.json: its figures are the metrics above, and a script that looks for the file below
     # paths.runs should find the run directory, not a copy among MLflow's artifacts.
     logger.log_artifact(run.skill)
+    logger.log_artifact(errors_file(run), "predictions")
     for picture in pictures:
         logger.log_artifact(picture, "plots")
     logger.log_table("skill", ("variable", "lead_hours", "metric", "model", "value"), rows)
@@ -130,7 +137,7 @@ def _publish(
 def _draw(
     run: RunDir, data: ForecastData, module: ForecastingModule, judged: JudgedForecasts, by_place: np.ndarray
 ) -> tuple[Path, ...]:
-    """Skill by lead time, one forecast beside its truth, and the error by place."""
+    """Skill by lead time, one forecast beside its truth (kept as an example too), and the error by place."""
     store, task = data.store, module.task
     windows = data.windows(task, 1, 0, 0).dataset("test")
     middle = windows[len(windows) // 2]
@@ -139,13 +146,21 @@ def _draw(
         module.eval().cpu()
         forecast = module.model(middle).maps[0].numpy()
     leads = list(module.error_by_place.leads)
-    names = [module.domain.lead_names[lead] for lead in leads]
+    every = module.domain.lead_names
+    names = [every[lead] for lead in leads]
     truth = middle.maps[0, task.history :].numpy()
-    when = dates(store.time[[issued]], store.calendar)[0]
+    example = example_of(store, issued, every, forecast, truth, tuple(names), by_place)
+    example.write(example_file(run))
     return (
         *(path for table in judged.tables for path in skill_plots.skill_by_lead(run.plots, table)),
         *map_plots.maps(
-            run.plots, store.grid, store.channels, forecast[leads], truth[leads], names, f"from {when}"
+            run.plots,
+            store.grid,
+            store.channels,
+            forecast[leads],
+            truth[leads],
+            names,
+            f"from {example.issued}",
         ),
         *map_plots.error_by_place(run.plots, store.grid, store.channels, by_place, names),
     )

@@ -41,8 +41,8 @@ def maps(
     paths = []
     for c, channel in enumerate(channels):
         pair, error = np.stack([forecast[:, c], truth[:, c]]), forecast[:, c] - truth[:, c]
-        figure, panels = _panels(grid, len(lead_names), 3)
-        values, errors = _range(pair), _range(np.abs(error), 0.0)
+        figure, panels = panels_of(grid, len(lead_names), 3)
+        values, errors = value_range(pair), value_range(np.abs(error), 0.0)
         for row, name in enumerate(lead_names):
             shown = (pair[0, row], pair[1, row], error[row])
             for column, (field, title) in enumerate(zip(shown, ("forecast", "truth", "error"), strict=True)):
@@ -51,10 +51,10 @@ def maps(
                 draw_map(panels[row, column], grid, field, norm, "RdBu_r" if diverging else "viridis")
                 if row == 0:
                     panels[row, column].set_title(title, fontsize=11, color=INK)
-            _row_name(panels[row, 0], f"+{name}")
-        _scale(figure, panels[:, :2], Normalize(*values), "viridis", _label(channel), pair)
+            name_row(panels[row, 0], f"+{name}")
+        colour_bar(figure, panels[:, :2], Normalize(*values), "viridis", bar_label(channel), pair)
         difference = Normalize(-errors[1], errors[1])
-        _scale(figure, panels[:, 2:], difference, "RdBu_r", _label(channel, "forecast - truth"), error)
+        colour_bar(figure, panels[:, 2:], difference, "RdBu_r", bar_label(channel, "forecast - truth"), error)
         title = f"{channel.name}   {caption}".rstrip()
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
         paths.append(save(figure, folder / f"maps_{channel.name}.png"))
@@ -71,14 +71,14 @@ def error_by_place(
     paths = []
     columns = min(3, len(lead_names))
     for c, channel in enumerate(channels):
-        figure, panels = _panels(grid, math.ceil(len(lead_names) / columns), columns)
-        norm = Normalize(*_range(rmse[:, c], 0.0))
+        figure, panels = panels_of(grid, math.ceil(len(lead_names) / columns), columns)
+        norm = Normalize(*value_range(rmse[:, c], 0.0))
         for axes, field, name in zip(panels.ravel(), rmse[:, c], lead_names, strict=False):
             draw_map(axes, grid, field, norm, "viridis")
             axes.set_title(f"+{name}", fontsize=11, color=INK)
         for axes in panels.ravel()[len(lead_names) :]:
             axes.set_visible(False)
-        _scale(figure, panels, norm, "viridis", _label(channel, "RMSE"), rmse[:, c])
+        colour_bar(figure, panels, norm, "viridis", bar_label(channel, "RMSE"), rmse[:, c])
         figure.suptitle(
             f"{channel.name}   error by place", x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK
         )
@@ -150,7 +150,7 @@ def _aspect(grid: Grid) -> float:
     return min(1 / math.cos(math.radians((lat.min() + lat.max()) / 2)), 4.0)
 
 
-def _panels(grid: Grid, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+def panels_of(grid: Grid, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """A figure and its axes (rows, columns), sized so that maps of this grid fill them."""
     lat, lon = _corners(grid)
     ratio = float(np.ptp(lon)) / (float(np.ptp(lat)) * _aspect(grid))
@@ -160,7 +160,7 @@ def _panels(grid: Grid, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
 
 
-def _range(values: np.ndarray, low: float | None = None) -> tuple[float, float]:
+def value_range(values: np.ndarray, low: float | None = None) -> tuple[float, float]:
     """A colour range that holds 99 % of the values (from `low` where given), never empty."""
     finite = values[np.isfinite(values)]
     if not finite.size:
@@ -170,7 +170,7 @@ def _range(values: np.ndarray, low: float | None = None) -> tuple[float, float]:
     return (first, last) if last > first else (first, first + 1.0)
 
 
-def _scale(
+def colour_bar(
     figure: Figure, panels: np.ndarray, norm: Normalize, colours: str, label: str, values: np.ndarray
 ) -> None:
     """A colour bar for `panels`, with arrows where values lie beyond it."""
@@ -191,7 +191,7 @@ def _scale(
     bar.outline.set_visible(False)
 
 
-def _row_name(axes: Axes, name: str) -> None:
+def name_row(axes: Axes, name: str) -> None:
     """Write the lead time to the left of a row."""
     axes.set_ylabel(name, fontsize=11, color=INK, rotation=0, ha="right", va="center", labelpad=8)
 
@@ -208,7 +208,7 @@ def _tick_step(span: float) -> float:
     return next((step for step in TICK_STEPS if span / step <= 5), TICK_STEPS[-1])
 
 
-def _label(channel: Channel, what: str = "") -> str:
+def bar_label(channel: Channel, what: str = "") -> str:
     """What is shown and its unit: "air (degK)"."""
     what = what or channel.name
     return f"{what} ({channel.units})" if channel.units else what

@@ -42,10 +42,12 @@ def read_newest(
     fitted: Fitted,
     history: int,
     horizon: int,
+    series: np.ndarray | None = None,
 ) -> NewestMaps:
     """The last `history` steps without a gap in the files at `path`.
 
-    trained: the description of the training data; options: how they were chosen from files.
+    trained: the description of the training data; options: how they were chosen from files; series: of the
+    stations (time, series) at those steps, else they are read from the file in the options.
     Errors: InputError when variables, units, step, calendar or grid are not those of the training data, or
     when no `history` consecutive steps are there.
     """
@@ -77,8 +79,37 @@ def read_newest(
             f"input={path}: the last {history} maps, to {dates(times, trained.calendar)[-1]}, are all missing"
         )
     warnings = list(source.warnings)
-    batch = _batch(maps, times, options, trained, fitted, horizon, warnings)
+    stations = _stations(series, times, options, trained, warnings)
+    batch = _batch(maps, times, stations, trained, fitted, horizon)
     return NewestMaps(batch, int(times[-1]), source.grid, rows, columns, tuple(warnings))
+
+
+def newest_of(
+    maps: np.ndarray,
+    times: np.ndarray,
+    options: GriddedOptions,
+    trained: Store,
+    fitted: Fitted,
+    history: int,
+    horizon: int,
+    series: np.ndarray | None = None,
+) -> NewestMaps:
+    """The last `history` of maps (time, channel, lat, lon) in the model's order, at int64 seconds (time,).
+
+    series: as in `read_newest`. Errors: InputError when they are not one step apart, or hold no value.
+    """
+    maps, times = maps[-history:], times[-history:]
+    due = valid_times(times[:1], history - 1, trained.step, trained.calendar)[0]
+    if history > 1 and not np.array_equal(due, times[1:]):
+        told = ", ".join(dates(times, trained.calendar))
+        raise InputError(f"time: {told} are not one step apart; the model's step is {trained.step.hours:g} h")
+    if not np.isfinite(maps).any():
+        raise InputError("maps: all values are missing")
+    warnings: list[str] = []
+    stations = _stations(series, times, options, trained, warnings)
+    batch = _batch(maps, times, stations, trained, fitted, horizon)
+    rows, columns = (np.arange(size) for size in trained.grid.shape)
+    return NewestMaps(batch, int(times[-1]), trained.grid, rows, columns, tuple(warnings))
 
 
 def _last_whole(tick: np.ndarray, steps: int) -> int | None:
@@ -151,27 +182,44 @@ def _span(values: np.ndarray) -> str:
     return f"{values.min():g} to {values.max():g}"
 
 
-def _batch(
-    maps: np.ndarray,
+def _stations(
+    given: np.ndarray | None,
     times: np.ndarray,
     options: GriddedOptions,
     trained: Store,
+    warnings: list[str],
+) -> np.ndarray:
+    """The stations' values at `times`, float32 (time, series): given, else from the file in the options."""
+    names = () if trained.series is None else trained.series.names
+    if given is not None:
+        if given.shape != (len(times), len(names)):
+            raise InputError(
+                f"series: {given.shape}; the model reads {(len(times), len(names))} (time, series), "
+                f"series {', '.join(names) or 'none'}"
+            )
+        return given.astype(np.float32)
+    if not names or options.series is None:
+        return np.full((len(times), 0), np.nan, np.float32)
+    found, told = series_at(options.series, names, times, trained.step, trained.calendar)
+    warnings.extend(told)
+    return found
+
+
+def _batch(
+    maps: np.ndarray,
+    times: np.ndarray,
+    stations: np.ndarray,
+    trained: Store,
     fitted: Fitted,
     horizon: int,
-    warnings: list[str],
 ) -> MapBatch:
     """A window of one: the history, and missing values where the forecast will be."""
     ahead = valid_times(times[-1:], horizon, trained.step, trained.calendar)[0]
     clock = np.concatenate([times, ahead])
     whole = np.full((len(clock), *maps.shape[1:]), np.nan, np.float32)
     whole[: len(maps)] = maps
-    series = np.full((len(clock), 0), np.nan, np.float32)
-    if trained.series is not None and options.series is not None:
-        names = trained.series.names
-        found, told = series_at(options.series, names, times, trained.step, trained.calendar)
-        warnings.extend(told)
-        series = np.full((len(clock), len(names)), np.nan, np.float32)
-        series[: len(times)] = found
+    series = np.full((len(clock), stations.shape[1]), np.nan, np.float32)
+    series[: len(times)] = stations
     return MapBatch(
         maps=torch.from_numpy(whole)[None],
         basis=torch.from_numpy(fitted.basis(clock))[None],

@@ -1,6 +1,7 @@
 """From a run and the newest maps to a forecast, as CF NetCDF."""
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,59 @@ from pipelines.forecasts.netcdf_file import StationForecast, write_forecast
 from pipelines.forecasts.newest_maps import NewestMaps, read_newest
 from pipelines.redact import command_line
 from pipelines.rundir import RunDir
+from pipelines.settings import Settings
 from pipelines.verbs import Call
 from pipelines.weights import load_weights
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class MapForecast:
+    """A forecast in the order of the files that it was made from.
+
+    issued: int64 seconds since 1970-01-01 in the model's calendar, the last observed step
+    maps, spread: float32 (1, lead, channel, lat, lon), physical units; series: (1, lead, series)
+    """
+
+    issued: int
+    maps: np.ndarray
+    spread: np.ndarray | None
+    series: np.ndarray | None
+
+
+class MapForecaster:
+    """The forecaster of a run directory, on the processor; what `predict` and a registered model both call.
+
+    trained, fitted: the description of its training data, and what was fitted on them.
+    """
+
+    def __init__(self, settings: Settings, run: RunDir, checkpoint: Path) -> None:
+        self.options = settings.maps
+        self.history, self.horizon = settings.forecast.history, settings.forecast.horizon
+        self.trained, self.fitted = kept_model(run)
+        module = build_module(settings, domain_of(self.trained, self.horizon), self.fitted)
+        self.module = load_weights(module, checkpoint)
+
+    def newest(self, source: str | list[str], series: np.ndarray | None = None) -> NewestMaps:
+        """The newest whole history in the files at `source`, as `read_newest` says. Errors: InputError."""
+        newest = read_newest(
+            source, self.options, self.trained, self.fitted, self.history, self.horizon, series
+        )
+        for warning in newest.warnings:
+            log.warning(warning)
+        return newest
+
+    def forecast(self, newest: NewestMaps) -> MapForecast:
+        """What follows `newest`."""
+        with torch.inference_mode():
+            found = self.module.model(newest.batch)
+        return MapForecast(
+            issued=newest.issued,
+            maps=_in_order(found.maps, newest),
+            spread=None if found.spread is None else _in_order(found.spread, newest),
+            series=None if found.series is None else found.series.numpy(),
+        )
 
 
 def predict_maps(call: Call) -> dict[str, Any]:
@@ -31,26 +81,23 @@ def predict_maps(call: Call) -> dict[str, Any]:
     Returns output, forecast_reference_time, leads.
     """
     settings, run = call.settings, RunDir(Path(call.run or "").absolute())
-    trained, fitted = kept_model(run)
     task = settings.forecast
-    source = call.input or settings.maps.path
-    newest = read_newest(source, settings.maps, trained, fitted, task.history, task.horizon)
-    for warning in newest.warnings:
-        log.warning(warning)
-    module = build_module(settings, domain_of(trained, task.horizon), fitted)
-    load_weights(module, Path(call.checkpoint) if call.checkpoint else run.best)
-    with torch.inference_mode():
-        forecast = module.model(newest.batch)
+    forecaster = MapForecaster(settings, run, Path(call.checkpoint) if call.checkpoint else run.best)
+    trained = forecaster.trained
+    newest = forecaster.newest(call.input or settings.maps.path)
+    forecast = forecaster.forecast(newest)
     issued = dates(np.array([newest.issued]), trained.calendar)[0]
     output = Path(call.output) if call.output else run.predictions / f"{issued.replace(':', '')}.nc"
+    if not call.output:
+        output.parent.mkdir(exist_ok=True)
     if not output.parent.is_dir():
         raise InputError(
             f"output={output}: the folder {output.parent} does not exist; make it, or name another"
         )
     write_forecast(
         output,
-        forecast=_in_order(forecast.maps, newest),
-        spread=None if forecast.spread is None else _in_order(forecast.spread, newest),
+        forecast=forecast.maps,
+        spread=forecast.spread,
         reference_times=np.array([newest.issued], dtype=np.int64),
         channels=trained.channels,
         grid=newest.grid,
@@ -71,9 +118,9 @@ def _in_order(maps: torch.Tensor, newest: NewestMaps) -> np.ndarray:
     return np.ascontiguousarray(maps.numpy()[..., newest.rows, :][..., newest.columns])
 
 
-def _stations(trained: Store, series: torch.Tensor | None) -> StationForecast | None:
+def _stations(trained: Store, series: np.ndarray | None) -> StationForecast | None:
     """The forecast at stations, where the model makes one."""
     if series is None or trained.series is None:
         return None
     found = trained.series
-    return StationForecast(found.names, found.units, series.numpy(), found.lat, found.lon)
+    return StationForecast(found.names, found.units, series, found.lat, found.lon)

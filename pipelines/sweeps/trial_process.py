@@ -65,7 +65,7 @@ class TrialProcess:
         return self._process.wait()
 
     def stop(self) -> None:
-        """Ask all of the group to stop in order, once; it is killed when it takes longer than its patience."""
+        """Ask all of the group to stop in order, once; it is killed when it takes longer than `patience`."""
         if self._asked is None:
             self._asked = time.monotonic()
             self._signal(signal.SIGTERM)

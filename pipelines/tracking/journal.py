@@ -9,6 +9,7 @@
 | params   | params: nested settings                                      |
 | metrics  | metrics: {name: value}, step                                 |
 | tag      | name, value                                                  |
+| about    | text: of the experiment, where it has no description yet     |
 | artifact | path (relative to the run directory), folder                 |
 | table    | path, as above, of a table in MLflow's JSON form             |
 | input    | name, digest, source, context, schema, profile               |
@@ -30,7 +31,7 @@ from pipelines.rundir import write_json
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["start", "params", "metrics", "tag", "artifact", "table", "input", "status"]
+Kind = Literal["start", "params", "metrics", "tag", "about", "artifact", "table", "input", "status"]
 Record = dict[str, Any]
 
 JOURNAL = "journal.jsonl"

@@ -93,6 +93,11 @@ class JournalLogger(Logger):
         self.set_tag("mlflow.note.content", text)
 
     @rank_zero_only
+    def describe_experiment(self, text: str) -> None:
+        """Note the text (Markdown) that MLflow shows on top of the experiment; one that is there stays."""
+        self.journal.append("about", text=without_secrets(text))
+
+    @rank_zero_only
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """Note a file for `folder` among the artifacts, or a directory (its own name when `folder` is empty).
 

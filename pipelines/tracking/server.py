@@ -42,6 +42,7 @@ LONGEST_VALUE = 500
 LONGEST_TAG = 5000
 LONGEST_NAME = 250
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "INVALID_STATE")
+NOTE_TAG = "mlflow.note.content"
 PARENT_TAG = "mlflow.parentRunId"
 
 
@@ -184,6 +185,8 @@ class TrackedRun:
                 self._params(record)
             case "tag":
                 self._tag(record["name"], record["value"])
+            case "about":
+                self._describe_experiment(record["text"])
             case "artifact":
                 self._artifact(record)
             case "table":
@@ -222,6 +225,12 @@ class TrackedRun:
 
     def _tag(self, name: str, value: str) -> None:
         self._client.set_tag(self.run_id, clean_name(name), str(value)[:LONGEST_TAG])
+
+    def _describe_experiment(self, text: str) -> None:
+        """Set the experiment's description unless it has one: somebody may have written it."""
+        experiment = self._client.get_experiment(self._client.get_run(self.run_id).info.experiment_id)
+        if NOTE_TAG not in experiment.tags:
+            self._client.set_experiment_tag(experiment.experiment_id, NOTE_TAG, text[:LONGEST_TAG])
 
     def _artifact(self, record: Record) -> None:
         path = self._folder / record["path"]

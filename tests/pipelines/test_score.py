@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from lightning_modules.metrics.captions.scores import References
-from pipelines.score import render
+from pipelines.captions.scoring import render
 from tests.pipelines.small_files import ROOT, answer, result
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="no Java here")

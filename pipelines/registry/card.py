@@ -1,0 +1,102 @@
+"""What a registered model is, how good it is and how it is called, as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipelines import provenance
+from pipelines.registry.columns import Column, Tables
+from pipelines.rundir import RunDir, read_metrics
+from pipelines.settings import Settings
+
+MOST_FIGURES = 16
+REFERENCES = ("persistence", "damped_persistence", "climatology", "linear", "human", "constant")
+"""Who stands beside the model, where the run was judged beside them."""
+CALL = """```python
+import mlflow, pandas
+mlflow.set_tracking_uri({uri})
+model = mlflow.pyfunc.load_model("models:/NAME@champion")
+found = model.predict(pandas.DataFrame({{"path": [{path}]}}))
+```
+
+or `skyreel predict model=models:/NAME@champion input=FILES output=FILE`, which writes the same numbers into a
+file, or `mlflow models serve --env-manager local -m models:/NAME@champion` for requests over HTTP. Each row
+is answered by itself, as one call of `skyreel predict` would be."""
+
+
+def card(run: RunDir, tables: Tables) -> str:
+    """The description, and how the model is called: the README.md of a model."""
+    settings = Settings.model_validate(run.read_config())
+    path = '"clip.mp4"' if settings.task.kind == "caption" else '"newest_maps.nc"'
+    return "\n\n".join(
+        (
+            describe(run),
+            "## How to call it",
+            CALL.format(uri='"sqlite:///runs/mlflow.db"', path=path),
+            "### What goes in\n\nA table. A row gives `path` or what stands in its place; the rest is null.",
+            _columns(tables.inputs),
+            "### What comes out\n\nA table.",
+            _columns(tables.outputs),
+            "",
+        )
+    )
+
+
+def describe(run: RunDir) -> str:
+    """What the model does, from which data and code, and its figures on the test split beside references."""
+    settings, found = Settings.model_validate(run.read_config()), provenance.read(run)
+    does = (
+        "Writes a sentence for each clip."
+        if settings.task.kind == "caption"
+        else f"Forecasts {settings.forecast.horizon} maps from the last {settings.forecast.history}."
+    )
+    data = (found.get("data") or {}).get("store") or {}
+    origin = [
+        f"Run `{run.path.parent.name}/{run.path.name}`",
+        f"data {data.get('name', settings.data.name)} (digest {str(data.get('digest', 'unknown'))[:12]})",
+        f"seed {settings.seed}",
+        _code(found.get("code") or {}),
+    ]
+    lines = [f"{does} {', '.join(part for part in origin if part)}."]
+    if run.metrics.is_file():
+        lines.append(_figures(read_metrics(run.metrics)))
+    if command := found.get("command"):
+        lines.append(f"Made by `{' '.join(map(str, command))}`.")
+    return "\n\n".join(lines)
+
+
+def _code(code: Mapping[str, Any]) -> str:
+    commit = str(code.get("commit") or "")[:10]
+    changed = ", changed since" if code.get("changed") else ""
+    return f"code {commit}{changed}" if commit else f"version {code.get('version')}" if code else ""
+
+
+def _figures(metrics: Mapping[str, float]) -> str:
+    """A table: figure, of the model, of each reference that has it."""
+    names = [name.removeprefix("test/") for name in metrics if name.startswith("test/")]
+    beside = [who for who in REFERENCES if any(f"reference/{who}/{name}" in metrics for name in names)]
+    shown = [name for name in names if any(f"reference/{who}/{name}" in metrics for who in beside)] or names
+    rows = [
+        [
+            name,
+            _number(metrics[f"test/{name}"]),
+            *(_number(metrics.get(f"reference/{who}/{name}")) for who in beside),
+        ]
+        for name in shown[:MOST_FIGURES]
+    ]
+    return _table(["on the test split", "this model", *(who.replace("_", " ") for who in beside)], rows)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _columns(columns: Sequence[Column]) -> str:
+    rows = [
+        [f"`{one.name}`", f"{one.kind}{'[]' * one.depth}", one.meaning.replace("|", "\\|")] for one in columns
+    ]
+    return _table(["column", "type", "meaning"], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

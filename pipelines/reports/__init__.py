@@ -1,0 +1,1 @@
+"""Pages that explain runs and decisions: one file each, complete in itself."""

@@ -1,0 +1,1 @@
+"""Retraining: one shot from new data to a promoted, refused or unneeded challenger."""

@@ -1,0 +1,1 @@
+"""When retraining jobs are due, and the loop that starts them then."""
