@@ -33,6 +33,13 @@ RUN_TAG = "skyreel.run"
 PAGE = 200
 """Versions that are asked for at a time."""
 
+ABOUT = """Made by Skyreel. The version called `champion` is the one in use; each version has its card.
+
+`skyreel predict model=models:/{name}@champion input=FILES output=FILE`, or
+`mlflow.pyfunc.load_model("models:/{name}@champion")`, or
+`mlflow models serve --env-manager local -m "models:/{name}@champion"`."""
+"""The description of a model that is registered for the first time."""
+
 
 @dataclass(frozen=True)
 class Version:
@@ -217,7 +224,7 @@ class Registry:
         if self._aliases(name) is not None:
             return
         try:
-            self._client.create_registered_model(name)
+            self._client.create_registered_model(name, description=ABOUT.format(name=name))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

@@ -120,5 +120,14 @@ document.querySelectorAll('.frames').forEach(function (box) {
   box.classList.add('live');
   show();
 });
+if (location.protocol === 'blob:') {
+  document.querySelectorAll('nav a').forEach(function (link) {
+    link.addEventListener('click', function (event) {
+      event.preventDefault();
+      document.getElementById(link.getAttribute('href').slice(1)).scrollIntoView();
+    });
+  });
+}
 """
-"""Without it (scripts off, paper) the frames stand one below the other, and nothing is missing."""
+"""Links within the page do not work at blob addresses, where MLflow shows it; there the script follows them.
+Without it (scripts off, paper) the frames stand one below the other, and nothing is missing."""
