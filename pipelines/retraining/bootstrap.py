@@ -48,8 +48,10 @@ def block_length(series: np.ndarray, least: int = 1) -> int:
         return max(least, 1)
     departures = np.where(known, series - series[known].mean(), 0.0)
     rule = math.ceil(count ** (1 / 3))
-    if not departures.any():
+    largest = np.abs(departures).max()
+    if not largest:
         return max(least, rule)
+    departures = departures / largest  # the length is that of any multiple, and no square of it is too small
     covariance = _autocovariance(departures, min(count - 1, 2 * math.ceil(math.sqrt(count)) + 10))
     longest = math.ceil(min(3 * math.sqrt(count), count / 3))
     best = min(_politis_white(covariance, count), longest)

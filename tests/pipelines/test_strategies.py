@@ -144,6 +144,7 @@ def largest_difference(one: RunDir, other: RunDir) -> float:
     return found
 
 
+@pytest.mark.slow
 def test_parts_of_the_weights_train_as_whole_copies_do(pair: Pair) -> None:
     """Gradients accumulated, averaged and clipped, the moving average, one whole file of the same form."""
     assert largest_difference(pair.whole, pair.parts) < 1e-5
@@ -151,6 +152,7 @@ def test_parts_of_the_weights_train_as_whole_copies_do(pair: Pair) -> None:
     assert ours == pytest.approx(theirs, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_one_process_goes_on_from_what_two_with_parts_have_saved(pair: Pair) -> None:
     """And two with parts from what it saved; the run is judged by each."""
     alone = (

@@ -123,7 +123,9 @@ def assert_all_of_it_once(found: dict[str, Any], run: RunDir) -> None:
         assert len(set(found[kind])) == len(found[kind])
 
 
-@pytest.mark.parametrize("mode", ["slow 1", "error", "lost 3", "late 3"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("slow 1", marks=pytest.mark.slow), "error", "lost 3", "late 3"]
+)
 def test_a_server_that_is_slow_or_breaks_gets_all_of_it_once(run: RunDir, server: Served, mode: str) -> None:
     server.become(mode)
     before = len(server.harm())

@@ -57,6 +57,7 @@ def test_the_run_directory_holds_all_that_scripts_rely_on(trained: Trained) -> N
         "plots",
         "predictions",
         "provenance.json",
+        "report.html",
         "skill.csv",
         "tracking",
     ]

@@ -32,6 +32,7 @@ def test_the_run_directory_explains_itself(captioned: Captioned) -> None:
         "plots",
         "predictions",
         "provenance.json",
+        "report.html",
         "scores.csv",
         "tracking",
     ]
