@@ -20,14 +20,32 @@ from pipelines.settings import Settings
 def bring_sources(options: GriddedOptions | ClipOptions) -> None:
     """Make the sample set, or fetch a published file, where the settings say so and it is not there yet.
 
+    Files of somebody's own, where data.path was set to them under a sample's preset, are left as they are.
     Errors: InputError when the source cannot be reached, saying what to place where.
     """
     first = options.path if isinstance(options.path, str) else options.path[0]
     path, source = Path(first), options.download
     if options.sample is not None:
-        _make(options, path)
+        if not _are_own(options):
+            _make(options, path)
     elif source is not None and not path.exists():
         _fetch(source, path)
+
+
+def _are_own(options: GriddedOptions | ClipOptions) -> bool:
+    """Whether data.path names maps of somebody's own: several, a pattern, a file, a folder without a sample.
+
+    Clips: False; their sample refuses such a folder itself.
+    """
+    if isinstance(options, ClipOptions):
+        return False
+    if not isinstance(options.path, str) or set("*?[") & set(options.path):
+        return True
+    path = Path(options.path)
+    traces = ("sample_weather.json", ".sample_weather.json.lock")
+    if not path.is_dir():
+        return path.exists()
+    return any(path.iterdir()) and not any((path / name).exists() for name in traces)
 
 
 def _make(options: GriddedOptions | ClipOptions, path: Path) -> None:
@@ -72,7 +90,7 @@ def require_sources(settings: Settings) -> None:
             raise InputError(f"start: {error}") from error
     if settings.model.kind == "captioner":
         _require_weights(settings.model.encoder.weights)
-    if options.sample is not None:
+    if options.sample is not None and not _are_own(options):
         return
     if isinstance(options, ClipOptions):
         _require_clips(options)
