@@ -106,7 +106,7 @@ def test_the_compare_page_shows_both_runs(served: Served) -> None:
         served.browser, f"{served.address}/#/compare-runs?runs={runs}&experiments={experiments}"
     ) as watched:
         page = watched.page
-        for told in ("test/rmse/air/12h", *served.runs):
+        for told in ("test/rmse/air/6h", *served.runs):
             page.wait_for_function("told => document.body.innerText.includes(told)", arg=told)
         assert harmful(watched.said) == []
 
