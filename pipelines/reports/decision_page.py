@@ -39,7 +39,7 @@ def decision_page(decision: Plain, folder: Path, output: Path) -> Path:
     sections = [
         section("Gain", _gain(_mapping(decision.get("verdict")))),
         section("What changed most", _changed(decision.get("changed"), folder)),
-        section("Scores", _cells(_mapping(decision.get("verdict")))),
+        section("Scores", _cells(_mapping(decision.get("verdict")), _beside(decision))),
         section("Data", _look(_mapping(decision.get("look")))),
         section("Drift", _drift(_mapping(decision.get("drift")))),
         section("Why the shot trained", _trigger(_mapping(decision.get("trigger")))),
@@ -79,7 +79,7 @@ def _verdict(decision: Plain) -> Html:
                 ("model", decision.get("model")),
                 ("champion before", _version(decision.get("champion"))),
                 ("challenger", _version(decision.get("challenger"))),
-                ("previous is now", _version(decision.get("former"))),
+                ("previous is now", _version(decision.get("former")) if outcome == "promoted" else None),
                 ("taken to be now", decision.get("now")),
             ]
         ),
@@ -145,7 +145,12 @@ def _rows(verdict: Plain) -> Iterator[Row]:
         before = kind
 
 
-def _cells(verdict: Plain) -> Html:
+def _beside(decision: Plain) -> str:
+    """What the champion was judged beside: a challenger, or the champion before it."""
+    return "former" if "former" in _mapping(decision.get("runs")) else "challenger"
+
+
+def _cells(verdict: Plain, beside: str) -> Html:
     """Each quantity with the figure of both, in its unit."""
     cells = list(verdict.get("cells") or ())
     rows = [
@@ -163,7 +168,7 @@ def _cells(verdict: Plain) -> Html:
         return Html("")
     left = len(cells) - MOST_CELLS
     more = element("p", f"{left} more are in decision.json.", class_="quiet") if left > 0 else None
-    return joined(table(["quantity", "lead", "part", "champion", "challenger", "gain"], rows), more)
+    return joined(table(["quantity", "lead", "part", "champion", beside, "gain"], rows), more)
 
 
 def _quantity(cell: Plain) -> str:

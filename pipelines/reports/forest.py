@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pipelines.reports.markup import Html, element
 from pipelines.reports.numbers import NOTHING, percent, ticks
 
-LABEL, PLOT, FIGURES = 150, 260, 190
+LABEL, PLOT, FIGURES = 150, 260, 230
 ROW, BOTTOM = 24, 30
 WIDEST = 0.5
-"""Shares beyond which an interval is cut: one wild group must not flatten the rest."""
+"""Shares beyond which an interval is cut, unless a figure is as large: one must not flatten the rest."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,10 @@ class _Scale:
 
     @staticmethod
     def around(rows: Sequence[Row]) -> "_Scale":
-        every = [one for row in rows for one in (row.value, row.low, row.high) if _finite(one)]
-        every += [row.least for row in rows if _finite(row.least)]
-        values = [min(WIDEST, max(-WIDEST, one)) for one in every if one is not None]
+        figures = [row.value for row in rows if row.value is not None]
+        ends = [one for row in rows for one in (row.low, row.high, row.least) if _finite(one)]
+        most = max(WIDEST, *(abs(one) for one in figures))
+        values = [*figures, *(min(most, max(-most, one)) for one in ends if one is not None)]
         low, high = min(0.0, *values), max(0.0, *values)
         room = 0.06 * (high - low) or 0.01
         return _Scale(low - room, high + room)

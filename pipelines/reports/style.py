@@ -72,7 +72,7 @@ svg.wide { max-width: none; }
 svg .span { fill: none; stroke-width: 2.5; } svg .guard { stroke: var(--bad); stroke-width: 1.5; }
 svg .strong { font-weight: 680; }
 .verdict { font-size: 1.25rem; line-height: 1.4; max-width: 46rem; margin: 1rem 0; }
-.verdict b { text-transform: capitalize; }
+.verdict b { display: inline-block; } .verdict b::first-letter { text-transform: uppercase; }
 .slider { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1rem; margin: 0 0 .75rem; }
 .slider input { width: min(24rem, 100%); accent-color: var(--link); height: 2rem; }
 .slider output { font-weight: 600; font-variant-numeric: tabular-nums; }

@@ -34,8 +34,11 @@ def tell(shot: Shot, ending: Ending) -> Decision:
         shot.folder.mkdir(parents=True, exist_ok=True)
         write_json(shot.folder / TOLD, decision.as_plain())
         prune(shot.job, shot.settings, shot.ledger, shot.models, shot.number)
+        found = provenance.write(
+            RunDir(shot.folder), seed=shot.settings.seed, data={}, arguments=["skyreel", *shot.argv]
+        )
         _draw(shot, decision)
-        decision = _track(shot, decision)
+        decision = _track(shot, decision, found)
         write_json(shot.folder / TOLD, decision.as_plain())
         send(shot.job.alerts, decision)
     if ending.goes_on:
@@ -57,10 +60,9 @@ def _draw(shot: Shot, decision: Decision) -> None:
         log.exception("%s: the page of the decision could not be drawn", shot.folder / PAGE)
 
 
-def _track(shot: Shot, decision: Decision) -> Decision:
+def _track(shot: Shot, decision: Decision, found: Mapping[str, Any]) -> Decision:
     """The decision with the id of its MLflow run, which holds the page and the files."""
     run, settings = RunDir(shot.folder), shot.settings
-    found = provenance.write(run, seed=settings.seed, data={}, arguments=["skyreel", *shot.argv])
     tags = {**provenance.run_tags(found), **_tags(shot, decision)}
     with tracked(
         run,
