@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines import provenance
 from pipelines.registry.columns import Column, Tables
+from pipelines.reports.scores import units_of
 from pipelines.rundir import RunDir, read_metrics
 from pipelines.settings import Settings
 
@@ -13,25 +14,35 @@ REFERENCES = ("persistence", "damped_persistence", "climatology", "linear", "hum
 """Who stands beside the model, where the run was judged beside them."""
 CALL = """```python
 import mlflow, pandas
-mlflow.set_tracking_uri({uri})
-model = mlflow.pyfunc.load_model("models:/NAME@champion")
+mlflow.set_tracking_uri("{uri}")
+model = mlflow.pyfunc.load_model("models:/{name}@champion")
 found = model.predict(pandas.DataFrame({{"path": [{path}]}}))
 ```
 
-or `skyreel predict model=models:/NAME@champion input=FILES output=FILE`, which writes the same numbers into a
-file, or `mlflow models serve --env-manager local -m models:/NAME@champion` for requests over HTTP. Each row
-is answered by itself, as one call of `skyreel predict` would be."""
+or `skyreel predict model=models:/{name}@champion input=FILES output=FILE`, which writes the same numbers into
+a file, or, over HTTP (with the `bin` of this environment on PATH, where MLflow looks for its server),
+
+```
+MLFLOW_TRACKING_URI={uri} mlflow models serve --env-manager local -m models:/{name}@champion -p 5001
+curl localhost:5001/invocations -H 'Content-Type: application/json' \\
+     -d '{{"dataframe_records": [{{"path": {path}}}]}}'
+```
+
+Each row is answered by itself, as one call of `skyreel predict` would be. `champion` is the alias that
+retraining moves; `models:/{name}/1` names a version."""
+UNITLESS = ("acc", "skill")
+"""Metrics of maps that have no unit."""
 
 
-def card(run: RunDir, tables: Tables) -> str:
-    """The description, and how the model is called: the README.md of a model."""
+def card(run: RunDir, tables: Tables, name: str, uri: str) -> str:
+    """The README.md of the model `name` in the registry at `uri`: the description, and how it is called."""
     settings = Settings.model_validate(run.read_config())
     path = '"clip.mp4"' if settings.task.kind == "caption" else '"newest_maps.nc"'
     return "\n\n".join(
         (
             describe(run),
             "## How to call it",
-            CALL.format(uri='"sqlite:///runs/mlflow.db"', path=path),
+            CALL.format(uri=uri, name=name, path=path),
             "### What goes in\n\nA table. A row gives `path` or what stands in its place; the rest is null.",
             _columns(tables.inputs),
             "### What comes out\n\nA table.",
@@ -58,7 +69,7 @@ def describe(run: RunDir) -> str:
     ]
     lines = [f"{does} {', '.join(part for part in origin if part)}."]
     if run.metrics.is_file():
-        lines.append(_figures(read_metrics(run.metrics)))
+        lines.append(_figures(read_metrics(run.metrics), units_of(run)))
     if command := found.get("command"):
         lines.append(f"Made by `{' '.join(map(str, command))}`.")
     return "\n\n".join(lines)
@@ -70,20 +81,27 @@ def _code(code: Mapping[str, Any]) -> str:
     return f"code {commit}{changed}" if commit else f"version {code.get('version')}" if code else ""
 
 
-def _figures(metrics: Mapping[str, float]) -> str:
-    """A table: figure, of the model, of each reference that has it."""
+def _figures(metrics: Mapping[str, float], units: Mapping[str, str]) -> str:
+    """A table: figure with its unit, of the model, of each reference that has it."""
     names = [name.removeprefix("test/") for name in metrics if name.startswith("test/")]
     beside = [who for who in REFERENCES if any(f"reference/{who}/{name}" in metrics for name in names)]
     shown = [name for name in names if any(f"reference/{who}/{name}" in metrics for who in beside)] or names
     rows = [
         [
-            name,
+            _with_unit(name, units),
             _number(metrics[f"test/{name}"]),
             *(_number(metrics.get(f"reference/{who}/{name}")) for who in beside),
         ]
         for name in shown[:MOST_FIGURES]
     ]
     return _table(["on the test split", "this model", *(who.replace("_", " ") for who in beside)], rows)
+
+
+def _with_unit(name: str, units: Mapping[str, str]) -> str:
+    """`rmse/air/6h (K)`; a score of captions has no unit."""
+    metric, _, rest = name.partition("/")
+    unit = "" if metric.startswith(UNITLESS) else units.get(rest.partition("/")[0], "")
+    return f"{name} ({unit})" if unit else name
 
 
 def _number(value: float | None) -> str:

@@ -32,10 +32,11 @@ STRAY = ("uv.lock", "pyproject.toml", ".python-version")
 """Files that MLflow copies from the current directory, whatever project that is."""
 
 
-def package(run: RunDir, folder: Path) -> Path:
+def package(run: RunDir, folder: Path, name: str, uri: str) -> Path:
     """`folder`, made a model that MLflow loads and serves without this project installed, from `run`.
 
-    The run may still be in training: its best checkpoint so far counts.
+    The run may still be in training: its best checkpoint so far counts. name, uri: what its card calls the
+    model, and the registry.
     Errors: InputError when the run lacks what a prediction needs; MLflow's own where `folder` is not empty.
     """
     require_whole(run)
@@ -46,9 +47,9 @@ def package(run: RunDir, folder: Path) -> Path:
         keep(run, kept)
         code = copy_code(Path(beside) / "code")
         _save(folder, settings, run, tables, kept, code)
-    for name in STRAY:
-        (folder / name).unlink(missing_ok=True)
-    (folder / "README.md").write_text(card(run, tables), encoding="utf-8")
+    for stray in STRAY:
+        (folder / stray).unlink(missing_ok=True)
+    (folder / "README.md").write_text(card(run, tables, name, uri), encoding="utf-8")
     return folder
 
 

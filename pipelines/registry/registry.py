@@ -125,7 +125,7 @@ class Registry:
             check_alias(alias)
         with tempfile.TemporaryDirectory(prefix="skyreel-model-") as place:
             origin = source_run(self._client, run, self.artifacts)
-            folder = package(run, Path(place) / "model")
+            folder = package(run, Path(place) / "model", name, self.shown)
             description = describe(run)
             stored = self._store(name, folder, origin.run_id, origin.experiment_id)
             digest = list_digest(folder / DATA)

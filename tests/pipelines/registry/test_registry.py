@@ -80,6 +80,9 @@ def test_a_model_holds_no_pickle_pinned_requirements_and_a_card(registered: Regi
         assert all("==" in one and "+" not in one and "skyreel" not in one for one in requirements)
         card = (folder / "README.md").read_text()
         assert "this model" in card
+        assert f"models:/{name}@champion" in card
+        assert registered.uri in card
+        assert ("rmse/air/6h (K)" in card) == (name == "weather")
         assert "`path`" in card
         best = RunDir(folder / DATA).best
         assert best.stat().st_size < registered.runs[name].best.stat().st_size
