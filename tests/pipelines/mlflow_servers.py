@@ -115,9 +115,10 @@ def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         server.wait(10)
 
 
-def answers(port: int) -> bool:
+def answers(port: int, page: str = "health") -> bool:
+    """Whether a server of runs is there, or, at the page `ping`, one that answers for a model."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=1) as reply:
             return bool(reply.status == 200)
     except (OSError, urllib.error.URLError):
         return False

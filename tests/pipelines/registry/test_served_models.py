@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tests.pipelines.mlflow_servers import free_port, mlflow_server, wait_for
+from tests.pipelines.mlflow_servers import answers, free_port, mlflow_server, wait_for
 from tests.pipelines.registry.conftest import Registered
 from tests.pipelines.small_files import answer, result
 
@@ -50,22 +50,13 @@ def served(registered: Registered, model: str, folder: Path) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: server.poll() is not None or answers(address), 300)
+        wait_for(lambda: server.poll() is not None or answers(port, "ping"), 300)
         assert server.poll() is None, (folder / "log.txt").read_text()
-        yield address
+        yield f"http://127.0.0.1:{port}"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         server.wait(10)
-
-
-def answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/ping", timeout=1) as reply:
-            return bool(reply.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
 
 
 def asked(address: str, body: bytes) -> tuple[int, Any]:
