@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +153,7 @@ def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, t
     try:
         composed = compose(words, base, data=data and not mistakes and "--cfg" not in line.switches)
     except CallError as error:
-        raise CallError([*mistakes, *error.mistakes]) from None
+        raise CallError([*mistakes, *_of_job(arguments, error.mistakes)]) from None
     if mistakes:
         raise CallError(mistakes)
     call = Call(
@@ -169,6 +169,15 @@ def _call(line: CommandLine, argv: tuple[str, ...], verb: Verb) -> tuple[Call, t
         **arguments,
     )
     return call, composed.unset
+
+
+def _of_job(arguments: Mapping[str, str], mistakes: Sequence[Mistake]) -> Sequence[Mistake]:
+    """Mistakes in the settings, told as the job's where it is the job that makes them."""
+    if "job" not in arguments:
+        return mistakes
+    from pipelines.retraining.job import mistake_of_job
+
+    return [mistake_of_job(arguments["job"], one) for one in mistakes]
 
 
 def _named_run(arguments: Mapping[str, str], line: CommandLine) -> "RunDir | None":
@@ -217,12 +226,23 @@ def _arguments(line: CommandLine, verb: Verb) -> tuple[dict[str, str], list[str]
     given = {word.partition("=")[0] for word in line.words}
     if "model" in verb.takes and arguments.get("model", "").startswith("models:/"):
         given.add("run")
+    if (plain := _plain_model(words, given, verb)) is not None:
+        example = f"model=models:/{plain}@champion"
+        told = f"A registered model is named models:/NAME@ALIAS or models:/NAME/VERSION: {example}"
+        return arguments, [], [*mistakes, Mistake("model", told, plain)]
     mistakes += [
         Mistake(f"{key}=", f"{line.verb} needs this: {ARGUMENTS[key]}. For example: {verb.example}")
         for key in verb.needs
         if key not in given and "--cfg" not in line.switches
     ]
     return arguments, words, mistakes
+
+
+def _plain_model(words: Sequence[str], given: Container[str], verb: Verb) -> str | None:
+    """What `model=` says where it stands for the run of a registered model, without saying so."""
+    if not {"run", "model"} <= set(verb.takes) or "run" not in verb.needs or "run" in given:
+        return None
+    return next((word.partition("=")[2] for word in words if word.startswith("model=")), None)
 
 
 def _is_setting(key: str, text: str, verb: Verb) -> bool:

@@ -25,9 +25,12 @@ def retrain(call: Call) -> dict[str, Any]:
 
 def _shot(call: Call) -> dict[str, Any]:
     """One shot, or with --dry-run what it would do."""
-    from pipelines.retraining.job import load_job
+    from pipelines.retraining.job import load_job, require_data
+    from pipelines.retraining.under_way import ledger_of
 
     job = load_job(_needed(call.job, "job", "skyreel retrain job=sample_weather"))
+    if ledger_of(call.settings).good_look(job.name) is None:
+        require_data(job, call.settings)
     if call.dry_run:
         from pipelines.retraining.foresight import foreseen
 
@@ -39,9 +42,14 @@ def _shot(call: Call) -> dict[str, Any]:
 
 
 def _rollback(call: Call) -> dict[str, Any]:
+    named = call.model
+    if named is None and call.job is not None:
+        from pipelines.retraining.job import load_job
+
+        named = load_job(call.job).model
+    model = _needed(named, "model", "skyreel retrain rollback model=weather")
     from pipelines.retraining.watch import roll_back
 
-    model = _needed(call.model, "model", "skyreel retrain rollback model=weather")
     return {**roll_back(call, model).as_plain(), "exit_status": PROMOTED}
 
 

@@ -118,7 +118,7 @@ VERBS = {
         target="pipelines.retrain:retrain",
         summary="Trains a challenger where a job has cause to, and makes it champion where it is better.",
         example="skyreel retrain job=sample_weather --dry-run",
-        takes=("job", "model", "now", "limit"),
+        takes=("job", "jobs", "model", "now", "limit"),
         data=False,
         alone=True,
         tries=True,

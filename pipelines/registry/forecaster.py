@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class RegisteredForecaster:
         """The history that a row gives. Errors: InputError."""
         one_of(row, "path", "maps")
         maker = self.forecaster
+        if "series" not in row:
+            self._require_series()
         series = as_array(row["series"], "time, series", "series", np.float32) if "series" in row else None
         if "path" in row:
             return maker.newest(str(row["path"]), series)
@@ -57,6 +60,17 @@ class RegisteredForecaster:
         time = np.array(moments, dtype=np.int64)
         return newest_of(
             maps, time, maker.options, maker.trained, maker.fitted, maker.history, maker.horizon, series
+        )
+
+    def _require_series(self) -> None:
+        """Return when the stations that the model reads lie where its settings say. Errors: InputError."""
+        stations, options = self.forecaster.trained.series, self.forecaster.options.series
+        if stations is None or options is None or Path(options.path).expanduser().exists():
+            return
+        raise InputError(
+            f"series: the model reads {', '.join(stations.names)} beside the maps, and {options.path}, where "
+            f"training found them, is not there, seen from {Path.cwd()}. Give the column series: (time, "
+            f"series), one row for each of the last {self.forecaster.history} maps; null where missing"
         )
 
     def _rows(self, number: int, newest: NewestMaps, found: MapForecast) -> Iterator[dict[str, Any]]:

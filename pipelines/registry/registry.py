@@ -260,6 +260,14 @@ def open_registry(settings: "Settings") -> Registry:
     return Registry(to.uri, to.artifacts, copies_folder(Path(settings.paths.runs)))
 
 
+def registry_is_there(settings: "Settings") -> bool:
+    """Whether there is a registry to ask: asking for the database of this machine would make it."""
+    uri = settings.tracking_uri
+    if uri is None:
+        return False
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+
+
 def copies_folder(runs: Path) -> Path:
     """The folder of the models that were fetched."""
     return runs.absolute() / "models"

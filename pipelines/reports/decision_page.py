@@ -79,6 +79,7 @@ def _verdict(decision: Plain) -> Html:
                 ("model", decision.get("model")),
                 ("champion before", _version(decision.get("champion"))),
                 ("challenger", _version(decision.get("challenger"))),
+                ("champion again", _version(decision.get("restored"))),
                 ("previous is now", _version(decision.get("former")) if outcome == "promoted" else None),
                 ("taken to be now", decision.get("now")),
             ]

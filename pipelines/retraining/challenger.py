@@ -119,9 +119,9 @@ class ChallengerTraining:
                 if asked and time.monotonic() - asked > self.limits.grace_seconds:
                     log.warning("the challenger did not stop within limits.grace_seconds: it is killed")
                     process.kill()
-                if time.monotonic() - told >= PLAIN_SECONDS:
+                if not asked and time.monotonic() - told >= PLAIN_SECONDS:
                     told = time.monotonic()
-                    log.info("training the challenger, %.0f s: %s", process.seconds, process.last_words(1))
+                    log.info("the challenger, %.0f s: %s", process.seconds, process.last_message())
                 time.sleep(PAUSE)
         finally:
             process.kill()

@@ -24,6 +24,7 @@ class Decision:
     started, ended: by the clock, ISO, UTC.     now: the time that was taken to be now.
     champion: the version when the shot began.     challenger: the version it registered.
     former: the version that is `previous` after a promotion, or that was taken back by a roll-back.
+    restored: the version that a roll-back made champion again.
     look, drift, verdict: what the data checks, the drift report and the gate found, as plain values.
     runs: directories, by "champion" and "challenger".     changed: what the page shows of both.
     retries: of the training.     mlflow_run_id: the MLflow run that holds the page.
@@ -41,6 +42,7 @@ class Decision:
     champion: int | None = None
     challenger: int | None = None
     former: int | None = None
+    restored: int | None = None
     look: Mapping[str, Any] | None = None
     drift: Any = None
     verdict: Mapping[str, Any] | None = None

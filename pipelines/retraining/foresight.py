@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.locking import Lock
+from pipelines.registry.registry import registry_is_there
 from pipelines.retraining import deciding
 from pipelines.retraining.exit_codes import BUSY, FAILED, NOTHING, PROMOTED, REFUSED
 from pipelines.retraining.job import Job
@@ -38,7 +39,7 @@ def foreseen(job: Job, call: Call) -> dict[str, Any]:
 
 def _would_train(shot: Shot, folder: Path) -> dict[str, Any]:
     """What the steps before training find. Errors: EarlyEndError where training would not begin."""
-    champion = deciding.champion_of(shot) if _has_registry(shot) else None
+    champion = deciding.champion_of(shot) if registry_is_there(shot.settings) else None
     look = deciding.looked(shot)
     drift = deciding.drifted(shot, champion)
     reason, again = _left(shot, look.digest)
@@ -66,12 +67,6 @@ def _left(shot: Shot, data: str) -> tuple[str, Pinned | None]:
     return f"shot {row.number:04d} was interrupted and would be given up: {changed}; ", None
 
 
-def _has_registry(shot: Shot) -> bool:
-    """Whether there is a registry to ask: asking would make the database."""
-    uri = shot.settings.tracking_uri or ""
-    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
-
-
 def _holder(path: Path) -> str | None:
     """Who holds the lock at `path`, which is not made; None where nobody does."""
     if not path.exists():
@@ -85,6 +80,6 @@ def _holder(path: Path) -> str | None:
 
 def _told(job: Job, would: str, reason: str, known: dict[str, Any]) -> dict[str, Any]:
     does = "do nothing" if would == "nothing" else would
-    log.info("%s would %s: %s (nothing was changed)", job.name, does, reason)
+    log.info("%s would %s: %s (nothing was changed; packed data are kept as a cache)", job.name, does, reason)
     found = {"job": job.name, "model": job.model, "dry_run": True, "would": would, "reason": reason}
     return {**found, **known, "exit_status": WOULD[would]}

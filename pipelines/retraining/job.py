@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -97,6 +98,14 @@ def list_jobs(folder: Path = JOBS) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml") if not path.name.startswith("."))
 
 
+def jobs_folder(named: str) -> Path:
+    """The folder of jobs that `jobs=` names. Errors: InputError where there is no such folder."""
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"jobs={named}: there is no such folder; give a folder of YAML files, a job each")
+    return folder
+
+
 def load_job(named: str, folder: Path | None = None) -> Job:
     """The job that a name in `folder` (conf/retrain), or the path of a YAML file, stands for.
 
@@ -133,6 +142,37 @@ def job_words(job: Job) -> list[str]:
         if value is not None:
             words.append(f"{key}={_written(value)}")
     return words
+
+
+def require_data(job: Job, settings: "Settings") -> None:
+    """Return when something lies where the job's data are. Errors: InputError that names the job's key.
+
+    For a job that has never seen its data: later an absent delivery is bad data, of which people are told.
+    """
+    if settings.data.download is not None:
+        return
+    places = {
+        "data": job.data and (settings.data.path or job.data),
+        "annotations": job.annotations and (getattr(settings.data, "annotations", None) or job.annotations),
+    }
+    for key, place in places.items():
+        for one in [place] if isinstance(place, str) else place or []:
+            pattern = str(Path(one).expanduser())
+            if "://" not in one and not glob(pattern, recursive=True):  # noqa: PTH207 (absolute globs)
+                raise InputError(
+                    f"job={job.name}: {key}: {one}: there is nothing, seen from {Path.cwd()}. Paths in a job "
+                    "begin at the folder in which skyreel is called, or are absolute"
+                )
+
+
+def mistake_of_job(job: str, mistake: Mistake) -> Mistake:
+    """A mistake in the call as one in its job, where it is the job that does not say which data."""
+    keys = {"data.path": "data", "data.annotations": "annotations"}
+    if mistake.key not in keys or "must be set" not in mistake.problem:
+        return mistake
+    key = keys[mistake.key]
+    told = f"job={job} says neither {key}: (the files, as they grow) nor experiment: with data of its own."
+    return Mistake(key, f"This must be set in the job: {told}")
 
 
 def _written(value: str | list[str]) -> str:

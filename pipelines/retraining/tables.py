@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from datamodules.errors import InputError
 from pipelines.compose import JOBS
 from pipelines.console import shown_path
-from pipelines.retraining.job import Job, list_jobs, load_job
+from pipelines.registry.registry import registry_is_there
+from pipelines.retraining.job import Job, jobs_folder, list_jobs, load_job
 from pipelines.retraining.ledger import Ledger, Row
 from pipelines.retraining.under_way import home_of, ledger_of, time_of
 from pipelines.verbs import Call
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIELDS = ("shot", "job", "model", "outcome", "reason", "champion", "challenger", "former", "now", "ended")
+FIELDS = (
+    "shot",
+    "job",
+    "model",
+    "outcome",
+    "reason",
+    "champion",
+    "challenger",
+    "former",
+    "restored",
+    "now",
+    "ended",
+)
 """What --json tells of each decision, beside the gain and where the rest lies."""
 COLOURS = {
     "promoted": "green",
@@ -50,7 +63,7 @@ def history(call: Call) -> dict[str, Any]:
 
 
 def status(call: Call) -> dict[str, Any]:
-    """Each job of conf/retrain and of the ledger, or `job=` alone: `jobs`, each as plain values.
+    """Each job of conf/retrain (or `jobs=`) and of the ledger, or `job=` alone: `jobs`, each as plain values.
 
     Keys: job, model, champion, previous (versions), waits_for, next (when it is due), last (its last
     decision), at_work (an unfinished shot), problem (why its file cannot be used).
@@ -59,7 +72,8 @@ def status(call: Call) -> dict[str, Any]:
     if call.job is not None:
         jobs: dict[str, Job | str] = {(job := load_job(call.job)).name: job}
     else:
-        jobs = {name: _job(name) for name in sorted({*list_jobs(JOBS), *ledger.jobs()})}
+        folder = JOBS if call.jobs is None else jobs_folder(call.jobs)
+        jobs = {name: _job(name, folder) for name in sorted({*list_jobs(folder), *ledger.jobs()})}
     pointed = _Aliases(call)
     found = [_status(name, job, ledger, now, pointed) for name, job in jobs.items()]
     if not call.json:
@@ -82,20 +96,34 @@ def history_table(decisions: Sequence[dict[str, Any]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Decisions, newest first")
-    for name in ("shot", "job", "time (UTC)", "outcome", "champion", "gain", "why"):
-        table.add_column(name, no_wrap=name not in ("why", "job"), overflow="fold")
+    table = Table(title="Decisions, newest first", box=None, title_justify="left", padding=(0, 2, 0, 0))
+    for name in ("shot", "time (UTC)", "outcome", "champion"):
+        table.add_column(name, no_wrap=True, min_width=_widest(name, decisions))
+    table.add_column("job", overflow="fold")
+    table.add_column("why, with the gain (interval)", overflow="fold", ratio=1)
     for one in decisions:
+        outcome = str(one["outcome"])
         table.add_row(
             f"{one['shot']:04d}",
-            one["job"],
             _time(one["now"]),
-            Text(str(one["outcome"]), style=COLOURS.get(str(one["outcome"]), "")),
+            Text(outcome.replace("_", " "), style=COLOURS.get(outcome, "")),
             _versions(one),
-            _gain(one["gain"]),
-            Text(str(one["reason"])),
+            one["job"],
+            Text(_why(one)),
         )
     return table
+
+
+def _widest(column: str, decisions: Sequence[dict[str, Any]]) -> int:
+    """Characters that a column must have, so that a narrow terminal shortens the reason instead."""
+    longest = {"outcome": max(len(str(one["outcome"])) for one in decisions), "time (UTC)": 16}
+    return max(longest.get(column, 4), len(column))
+
+
+def _why(one: dict[str, Any]) -> str:
+    """The reason; with the gain, where the reason does not tell it."""
+    reason, gain = str(one["reason"]), _gain(one["gain"])
+    return reason if gain == "-" or "% to " in reason else f"{reason}; gain {gain}"
 
 
 def status_table(jobs: Sequence[dict[str, Any]]) -> "Table":
@@ -103,9 +131,10 @@ def status_table(jobs: Sequence[dict[str, Any]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title="Retraining jobs")
+    table = Table(title="Retraining jobs", box=None, title_justify="left", padding=(0, 2, 0, 0))
     for name in ("job", "champion", "last decision", "waits for", "next due (UTC)", "now"):
-        table.add_column(name, overflow="fold")
+        longest = max((len(str(one["job"])) for one in jobs), default=0) if name == "job" else None
+        table.add_column(name, overflow="fold", min_width=longest)
     for one in jobs:
         last = one["last"]
         told = Text("-")
@@ -146,12 +175,12 @@ def _status(name: str, job: Job | str, ledger: Ledger, now: datetime, pointed: "
     }
 
 
-def _job(name: str) -> Job | str:
-    """The job of conf/retrain, or why there is none."""
-    if name not in list_jobs(JOBS):
-        return "its file is not in conf/retrain; job=FILE names it"
+def _job(name: str, folder: Path) -> Job | str:
+    """The job of a folder, or why there is none."""
+    if name not in list_jobs(folder):
+        return f"its file is not in {shown_path(folder)}; jobs=FOLDER or job=FILE names it"
     try:
-        return load_job(name)
+        return load_job(name, folder)
     except InputError as error:
         return str(error)
 
@@ -189,7 +218,7 @@ class _Aliases:
     def of(self, model: str | None) -> dict[str, int | None]:
         """The versions that are champion and previous."""
         nothing: dict[str, int | None] = {"champion": None, "previous": None}
-        if model is None or not self._there():
+        if model is None or not registry_is_there(self.call.settings):
             return nothing
         if model not in self._known:
             from pipelines.registry.registry import open_registry
@@ -199,13 +228,6 @@ class _Aliases:
             numbers = {alias: None if one is None else int(one.number) for alias, one in found.items()}
             self._known[model] = numbers
         return self._known[model]
-
-    def _there(self) -> bool:
-        """Whether there is a registry to ask, which asking must not make."""
-        uri = self.call.settings.tracking_uri
-        if uri is None:
-            return False
-        return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
 
 
 def _limit(text: str | None) -> int | None:
@@ -229,7 +251,7 @@ def _time(text: str | None) -> str:
 def _versions(one: dict[str, Any]) -> str:
     """How the champion changed: 3 -> 4."""
     before = "-" if one["champion"] is None else str(one["champion"])
-    after = {"promoted": one["challenger"], "rolled_back": "the one before"}.get(str(one["outcome"]))
+    after = {"promoted": one["challenger"], "rolled_back": one["restored"]}.get(str(one["outcome"]))
     return before if after is None else f"{before} -> {after}"
 
 

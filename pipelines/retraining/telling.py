@@ -33,7 +33,8 @@ def tell(shot: Shot, ending: Ending) -> Decision:
     if decision.outcome not in SILENT:
         shot.folder.mkdir(parents=True, exist_ok=True)
         write_json(shot.folder / TOLD, decision.as_plain())
-        prune(shot.job, shot.settings, shot.ledger, shot.models, shot.number)
+        if decision.outcome != "rolled_back":  # nobody who goes back wants anything gone
+            prune(shot.job, shot.settings, shot.ledger, shot.models, shot.number)
         found = provenance.write(
             RunDir(shot.folder), seed=shot.settings.seed, data={}, arguments=["skyreel", *shot.argv]
         )

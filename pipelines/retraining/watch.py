@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from datamodules.errors import InputError
 from pipelines.compose import compose
 from pipelines.locking import Lock
-from pipelines.registry.registry import RUN_TAG, open_registry
+from pipelines.mistakes import nearest
+from pipelines.registry.registry import RUN_TAG, open_registry, registry_is_there
 from pipelines.retraining import deciding
 from pipelines.retraining.decision import Decision
 from pipelines.retraining.exit_codes import BUSY, PROMOTED, REFUSED, ROLLED_BACK
@@ -131,8 +132,24 @@ def roll_back(call: Call, model: str) -> Decision:
 
     Errors: InputError where there is none, or where no job is known for the model.
     """
+    _require_champion(call, model)
     finish_moves(call.settings, model)
     return _back(job_of(call, model), call, "rolled back by hand", {})
+
+
+def _require_champion(call: Call, model: str) -> None:
+    """Return when the model has a champion. Errors: InputError with the models that there are."""
+    models = open_registry(call.settings)
+    there = registry_is_there(call.settings)
+    if there and models.version(model, CHAMPION) is not None:
+        return
+    names = models.names() if there else []
+    if model in names:
+        raise InputError(f"model={model}: no version of it is champion, so there is nothing to roll back")
+    near = nearest(model, names)
+    hint = f". Did you mean model={near}?" if near else ""
+    known = f"there are {', '.join(names)}" if names else "there is none yet"
+    raise InputError(f"model={model}: no such registered model in {models.shown}; {known}{hint}")
 
 
 def _back(job: Job, call: Call, reason: str, known: Mapping[str, Any]) -> Decision:
@@ -142,7 +159,8 @@ def _back(job: Job, call: Call, reason: str, known: Mapping[str, Any]) -> Decisi
         shot = begun(job, call)
         if call.job is None:  # then the settings are nobody's
             shot.experiment = _experiment(shot, move.before[CHAMPION])
-        shot.known.update({**known, "champion": move.before[CHAMPION], "former": move.before[CHAMPION]})
+        numbers = {"champion": move.before[CHAMPION], "former": move.before[CHAMPION]}
+        shot.known.update({**known, **numbers, "restored": move.after[CHAMPION]})
         ending = moved(shot, move)
     return tell(shot, ending)
 

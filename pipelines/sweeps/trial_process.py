@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,6 +86,23 @@ class TrialProcess:
             file.seek(max(self._start, self._output.stat().st_size - 4096))
             lines = file.read().decode("utf-8", errors="replace").splitlines()
         return masked(" / ".join(line.strip() for line in lines if line.strip()[:1])[-300 * most :])
+
+    def last_message(self, most: int = 160) -> str:
+        """The last message that this launch logged, without secrets (see the function)."""
+        with self._output.open("rb") as file:
+            file.seek(max(self._start, self._output.stat().st_size - 4096))
+            return masked(last_message(file.read().decode("utf-8", errors="replace"), most))
+
+
+MESSAGE = re.compile(r"\d\d:\d\d:\d\d [A-Z]+ (.*)")
+"""A line of the log of a verb: clock, level, message."""
+
+
+def last_message(text: str, most: int = 160) -> str:
+    """The last whole message in what a verb has logged, at most so many characters; "begins" before any."""
+    lines = text.split("\n")[:-1]
+    found = next((match[1] for line in reversed(lines) if (match := MESSAGE.fullmatch(line))), "begins")
+    return found if len(found) <= most else f"{found[:most]}..."
 
 
 def share_of(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pipelines.verbs import VERBS
+from tests.pipelines.small_files import answer
 
 ROOT = Path(__file__).parents[2]
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -267,3 +268,9 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(program: Program) 
         "packing: 2 of 4 (50 %), about 14 s left",
         "packing: 4 of 4 (100 %), about 0 s left",
     ]
+
+
+def test_a_registered_model_named_plainly_is_told_how_it_is_named() -> None:
+    status, _, said = answer("predict", "model=mine", "input=a.nc", "output=b.nc")
+    assert (status, said.count("model=mine")) == (2, 1)
+    assert "model=models:/mine@champion" in said

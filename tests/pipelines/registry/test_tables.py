@@ -16,9 +16,11 @@ from pipelines.registry.columns import tables_of
 from pipelines.registry.forecaster import RegisteredForecaster
 from pipelines.registry.requirements import requirements
 from pipelines.registry.rows import SERVED, values_for_answer
+from pipelines.rundir import RunDir
 from pipelines.settings import Settings
 from tests.pipelines.conftest import Trained
 from tests.pipelines.registry.conftest import Registered
+from tests.pipelines.small_files import result, steps_of, words, write_maps, write_series
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,18 @@ def _imported(source: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.partition(".")[0])
     return found - set(sys.stdlib_module_names)
+
+
+def test_a_model_that_reads_stations_says_how_to_give_them_where_their_file_is_not(
+    tmp_path: Path,
+) -> None:
+    write_maps(tmp_path / "air.nc", steps_of(300))
+    write_series(tmp_path / "stations.csv", steps_of(300))
+    more = (f"data.series.path={tmp_path / 'stations.csv'}", "tracking=off", "trainer.max_steps=1")
+    run = RunDir(Path(result("train", *words(tmp_path, *more))["run"]))
+    forecaster = RegisteredForecaster(Settings.model_validate(run.read_config()), run)
+    path = {"path": str(tmp_path / "air.nc")}
+    assert len(forecaster.predict(pd.DataFrame([path])))
+    (tmp_path / "stations.csv").rename(tmp_path / "gone.csv")
+    with pytest.raises(MlflowException, match=r"row 0: series: .*Give the column series: \(time, series\)"):
+        forecaster.predict(pd.DataFrame([path]))

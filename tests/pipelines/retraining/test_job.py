@@ -9,7 +9,7 @@ import pytest
 from datamodules.errors import InputError
 from pipelines.compose import compose
 from pipelines.retraining.job import job_words, list_jobs, load_job
-from tests.pipelines.small_files import ROOT
+from tests.pipelines.small_files import ROOT, answer
 
 GOOD = "experiment: sample_weather\nmodel: weather\nstart: {new_steps: 28}\n"
 
@@ -173,3 +173,21 @@ def test_reading_a_job_imports_nothing_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_job_whose_data_were_never_there_is_a_mistake_told_at_once(tmp_path: Path) -> None:
+    job = write(tmp_path, GOOD.replace("model:", f"data: {tmp_path}/mpas/*.nc\nmodel:"))
+    for more in ("--dry-run", f"paths.stores={tmp_path / 'stores'}"):
+        status, _, said = answer("retrain", f"job={job}", f"paths.runs={tmp_path / 'runs'}", more)
+        assert status == 2
+        assert f"job=mine: data: {tmp_path}/mpas/*.nc: there is nothing" in said
+    assert not (tmp_path / "mpas").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_job_that_names_no_data_is_told_in_its_own_words(tmp_path: Path) -> None:
+    job = write(tmp_path, "model: m\nstart: {always: true}\n")
+    status, _, said = answer("retrain", f"job={job}", f"paths.runs={tmp_path / 'runs'}")
+    assert status == 2
+    assert f"job={job} says neither data:" in said
+    assert "data.path" not in said

@@ -30,14 +30,14 @@ def runs(tmp_path: Path) -> Path:
     shoot(ledger, day(0), look=look(10), verdict=GAIN)
     (ledger.path.parent / "weather" / "0001").mkdir(parents=True)
     shoot(ledger, day(1), "refused", champion=1, reason="the data look bad: 12 steps are missing")
-    shoot(ledger, day(2), "rolled_back", champion=3, former=3)
+    shoot(ledger, day(2), "rolled_back", champion=3, former=3, restored=2)
     ledger.note(ledger.begin("weather", day(3)), step="train")
     return tmp_path / "runs"
 
 
-def drawn(table: object) -> str:
+def drawn(table: object, width: int = 140) -> str:
     text = io.StringIO()
-    Console(file=text, width=140).print(table)
+    Console(file=text, width=width).print(table)
     return text.getvalue()
 
 
@@ -55,7 +55,7 @@ def test_the_history_is_told_newest_first(runs: Path) -> None:
     for part in (
         "0001",
         "- -> 1",
-        "3 -> the one before",
+        "3 -> 2",
         "+3.1 % (+1.2 to +5.0)",
         "2026-01-02 00:00",
         "12 steps are missing",
@@ -77,7 +77,7 @@ def test_status_tells_of_every_job_what_it_waits_for_and_what_it_is_at(runs: Pat
     assert set(found) == {"sample_clips", "sample_weather", "weather"}
     assert found["sample_weather"]["waits_for"] == "28 new steps or an age of 30 days or drift"
     weather = found["weather"]
-    assert weather["problem"] == "its file is not in conf/retrain; job=FILE names it"
+    assert weather["problem"] == "its file is not in conf/retrain; jobs=FOLDER or job=FILE names it"
     assert weather["last"]["outcome"] == "rolled_back"
     assert weather["model"] == "wind"
     assert weather["at_work"]["step"] == "train"
@@ -111,3 +111,24 @@ def test_the_ledger_is_a_file_that_anybody_reads(runs: Path) -> None:
     with sqlite3.connect(runs / "retrain" / "ledger.db") as reader:
         assert reader.execute("SELECT count(*) FROM decisions").fetchone() == (3,)
     reader.close()
+
+
+def test_a_narrow_terminal_shortens_the_reason_and_nothing_else(runs: Path) -> None:
+    table = drawn(history_table(result("retrain", "history", f"paths.runs={runs}")["decisions"]), 80)
+    for part in ("0001", "2026-01-02 00:00", "rolled back", "3 -> 2", "weather"):
+        assert part in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_jobs_of_a_folder_are_told_and_no_others(runs: Path) -> None:
+    jobs = result("retrain", "status", f"jobs={runs.parent}", f"paths.runs={runs}")["jobs"]
+    assert [(one["job"], one["problem"]) for one in jobs] == [("weather", None)]
+    status, _, said = answer("retrain", "status", f"jobs={runs / 'nowhere'}", f"paths.runs={runs}")
+    assert (status, "there is no such folder" in said) == (2, True)
+
+
+def test_rolling_back_a_model_that_is_not_there_makes_nothing(runs: Path, tmp_path: Path) -> None:
+    for words in (("model=wind",), (f"job={tmp_path / 'weather.yaml'}",)):
+        status, _, said = answer("retrain", "rollback", *words, f"paths.runs={runs}")
+        assert (status, "model=wind: no such registered model" in said) == (2, True), said
+    assert not (runs / "mlflow.db").exists()
