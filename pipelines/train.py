@@ -23,7 +23,7 @@ from pipelines.launching import on_lost_rank
 from pipelines.lightning_trainer import build_trainer, require_gpus
 from pipelines.placement import heard_from_first, placed, tell_others
 from pipelines.ranks import started_again
-from pipelines.redact import command_line
+from pipelines.redact import command_line, without_secrets
 from pipelines.reports.describe import describe_end, describe_start
 from pipelines.rundir import OpenRun, RunDir, default_name, open_run
 from pipelines.settings import Settings
@@ -241,7 +241,13 @@ def _next_steps(call: Call, run: RunDir, system: System) -> list[str]:
     typed = [word for word in call.argv[1:] if not word.startswith(("run.", "model=", "run=", "-"))]
     words = " ".join(command_line(typed))
     steps = system.next_steps(str(program), shown_path(run.path), words)
-    ui = "make ui" if call.settings.paths.runs == "runs" else f"make ui RUNS={call.settings.paths.runs}"
+    place = call.settings.paths.runs
+    ui = "make ui" if place == "runs" else f"make ui RUNS={place}"
+    uri = call.settings.tracking_uri
+    if uri is not None and uri.startswith("http"):
+        ui = without_secrets(uri)
+    elif uri is not None and not Path("Makefile").is_file():
+        ui = f"mlflow ui --backend-store-uri {without_secrets(uri)}"
     steps = [line.replace("make ui", ui) for line in steps]
     return [line for line in steps if call.run is None or f"{program} train" not in line]
 

@@ -138,7 +138,7 @@ class CaptionSystem:
             "next:",
             f"  {program} predict run={place} input='clips/*.mp4' output=captions.json    # your own clips",
             f"  {program} train {words} model={other}    # another network, side by side in MLflow",
-            "  make ui    # the runs in MLflow, on this machine",
+            "  make ui    # the runs in MLflow",
         ]
 
 

@@ -89,5 +89,5 @@ class ForecastSystem:
             "next:",
             f"  {program} predict run={place} output=forecast.nc    # a forecast from the newest maps",
             f"  {program} train {words} model={other}    # another network, side by side in MLflow",
-            "  make ui    # the runs in MLflow, on this machine",
+            "  make ui    # the runs in MLflow",
         ]

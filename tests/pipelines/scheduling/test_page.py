@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from pipelines.mistakes import options_of
 from pipelines.retraining import exit_codes
-from pipelines.retraining.job import Job
+from pipelines.retraining.job import Job, load_job
 from pipelines.retraining.ledger import Ledger
 from pipelines.scheduling.durations import shown
 from tests.pipelines.small_files import ROOT
@@ -88,3 +88,11 @@ def test_what_the_page_links_to_is_there(link: str) -> None:
 
 def test_the_page_fits_a_terminal() -> None:
     assert all(len(line) <= 115 for line in PAGE.splitlines() if not line.startswith("|"))
+
+
+def test_the_shortest_job_is_a_job(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(settings: .*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    (tmp_path / "weather.yaml").write_text(found[1])
+    job = load_job(str(tmp_path / "weather.yaml"))
+    assert (job.model, job.data, job.start.new_steps) == ("weather", "archive/*.nc", 28)
