@@ -38,9 +38,9 @@ def _check_zone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         near = nearest(name, available_timezones())
-        meant = f" Did you mean {near}?" if near else ""
+        meant = f"; did you mean {near}" if near else ""
         raise sentence(
-            f"'{name}' is no time zone; use an IANA name like Europe/Berlin or UTC.{meant}"
+            f"'{name}' is no time zone; use an IANA name like Europe/Berlin or UTC{meant}"
         ) from None
     return name
 

@@ -14,12 +14,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A job that comes due: its name, what `job=` names it by, when, and whether its champion is watched."""
+    """A job that comes due: its name, what `job=` names it by, when; if its champion is watched; its model."""
 
     name: str
     named: str
     schedule: ScheduleOptions
     watch: bool = False
+    model: str | None = None
 
 
 class JobFolder:
@@ -75,7 +76,17 @@ class JobFolder:
             self.unscheduled = (*self.unscheduled, name)
             log.info("%s: the job has no schedule", name)
             return
-        self.jobs[name] = ScheduledJob(name, str(self.path(name)), job.schedule, job.watch is not None)
+        for other in self.jobs.values():
+            if other.model == job.model:
+                log.warning(
+                    "%s and %s keep the same model, %s: each promotes over the other's champion; give each a "
+                    "model of its own",
+                    other.name,
+                    name,
+                    job.model,
+                )
+        watched = job.watch is not None
+        self.jobs[name] = ScheduledJob(name, str(self.path(name)), job.schedule, watched, job.model)
         if known:
             log.info("%s: the job was read again", name)
 

@@ -25,7 +25,7 @@ from pipelines.scheduling.times import parse_time
         ("cron", "61 * * * *", "Bad minute"),
         ("cron", "0 0 31 2 *", "Bad day-of-month"),
         ("cron", "0 0 0 * * *", "6 fields"),
-        ("timezone", "Europe/Berln", "Did you mean Europe/Berlin?"),
+        ("timezone", "Europe/Berln", "did you mean Europe/Berlin"),
         ("timezone", "Europe", "no time zone"),
         ("timezone", "../../etc/passwd", "no time zone"),
         ("timezone", "", "no time zone"),

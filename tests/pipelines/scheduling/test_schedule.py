@@ -142,3 +142,16 @@ def test_a_replay_of_the_verb_runs_real_shots_and_tells_a_mistake(tmp_path: Path
     assert firing["outcome"] in ("refused", "mistake"), "there are no data"
     assert status == int(firing["outcome"] == "mistake")
     assert (tmp_path / "runs" / "retrain" / "weather" / "scheduled.log").stat().st_size
+
+
+def test_two_jobs_that_keep_one_model_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    house = House(tmp_path)
+    write_job(house.jobs, "clips", "0 0 1 * *")
+    write_job(house.jobs, "weather", "0 6 1 * *")
+    same = yaml.safe_load((house.jobs / "weather.yaml").read_text())["model"]
+    other = yaml.safe_load((house.jobs / "clips.yaml").read_text())
+    for model, told in ((same, 1), ("another", 0)):
+        (house.jobs / "clips.yaml").write_text(yaml.safe_dump({**other, "model": model}))
+        caplog.clear()
+        JobFolder(house.jobs).refresh()
+        assert sum("keep the same model" in one for one in caplog.messages) == told
