@@ -73,14 +73,15 @@ class Ledger:
         self.path = path
         self._file = LedgerFile(path)
 
-    def begin(self, job: str, now: datetime) -> int:
+    def begin(self, job: str, now: datetime, above: int = 0) -> int:
         """The number of a new shot, which has its row from here on.
 
-        A number whose folder is there already (of a ledger that was lost) is not given again.
+        A number whose folder is there already (of a ledger that was lost) is not given again, nor one up to
+        `above`.
         """
         with self._file.writing() as to:
             last = to.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'shots'")
-            number = max(int(last.fetchone()[0]), self._highest_folder()) + 1
+            number = max(int(last.fetchone()[0]), self._highest_folder(), above) + 1
             to.execute(
                 "INSERT INTO shots (shot, job, now, began) VALUES (?, ?, ?, ?)",
                 (number, job, iso(now), _clock()),

@@ -1,11 +1,14 @@
 """Shots that begin, and moves of aliases that are finished however often they are interrupted."""
 
 import logging
+from glob import escape
+from pathlib import Path
 
 from datamodules.errors import InputError
 from pipelines.retraining.job import Job, job_words, load_job
 from pipelines.retraining.ledger import Ledger
 from pipelines.retraining.promotion import CHAMPION, Models, Move, carry_out
+from pipelines.retraining.retention import SHOT_TAG
 from pipelines.retraining.triggers import StartOptions
 from pipelines.retraining.under_way import Ending, Shot, ledger_of, model_held, time_of
 from pipelines.settings import Settings
@@ -30,7 +33,22 @@ def shot_of(job: Job, call: Call, number: int) -> Shot:
 
 def begun(job: Job, call: Call) -> Shot:
     """A new shot, which has its row in the ledger."""
-    return shot_of(job, call, ledger_of(call.settings).begin(job.name, time_of(call.now)))
+    number = ledger_of(call.settings).begin(job.name, time_of(call.now), _highest(job, call.settings))
+    return shot_of(job, call, number)
+
+
+def _highest(job: Job, settings: Settings) -> int:
+    """The highest number of a shot of the job that a run or a version is called after.
+
+    Where a ledger was lost, a new shot must not find the challenger of an old one of its number.
+    """
+    from pipelines.registry.registry import open_registry, registry_is_there
+
+    names = [path.name for path in Path(settings.paths.runs).glob(f"*/{escape(job.name)}-*")]
+    if registry_is_there(settings):
+        names += [one.tags.get(SHOT_TAG, "") for one in open_registry(settings).versions(job.model)]
+    numbers = (name.removeprefix(f"{job.name}-") for name in names if name.startswith(f"{job.name}-"))
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def moved(shot: Shot, move: Move) -> Ending:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A job that comes due: its name, what `job=` names it by, when; if its champion is watched; its model."""
+    """A job that comes due: its name, what `job=` names it by, when, if its champion is watched, model."""
 
     name: str
     named: str

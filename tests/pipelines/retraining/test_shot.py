@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,15 @@ def test_a_shot_that_finds_another_at_work_leaves_with_its_own_status(story: Sto
     assert f"process {other.pid} on {os.uname().nodename}" in result["reason"]
     assert (dry, foreseen["would"]) == (12, "wait")
     assert story.job.ledger.last("tiny", "busy") is not None
+
+
+def test_a_shot_of_a_lost_ledger_is_not_called_as_one_that_made_a_version(tmp_path: Path) -> None:
+    job = TinyJob.make(tmp_path)
+    status, first, said = job.shoot("trainer.max_steps=1")
+    assert (status, first["shot"]) == (0, 1), said
+    shutil.rmtree(job.runs / "retrain")
+    shutil.rmtree(job.runs / "tiny")
+    job.arrive(400)
+    status, second, said = job.shoot("trainer.max_epochs=6")
+    assert (status, second["shot"], second["challenger"]) == (0, 2, 2), said
+    assert job.aliases() == {"champion": 2, "previous": 1}
