@@ -69,7 +69,7 @@ class ForecastingModule(Optimized):
         """Log the loss that chooses the checkpoint, and RMSE by variable and lead."""
         self.validated_at = self.global_step
         self.log("validation/loss", self.validation_loss.compute(), sync_dist=True)
-        rmse = self.validation_scores.of("skyreel").compute()["rmse"]
+        rmse = self.validation_scores.of("skyreel").table()["rmse"]
         for lead in {0, self.task.horizon - 1}:
             for channel, name in enumerate(self.domain.channels):
                 value = rmse[lead, channel].float()

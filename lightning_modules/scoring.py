@@ -55,9 +55,9 @@ class Scoreboard(nn.Module):
 
     def compute(self) -> dict[str, dict[str, dict[str, Tensor]]]:
         """{"maps" or "series": {model: {metric: (lead, channel) float64}}}; series only where scored."""
-        found = {"maps": {name: self.of(name).compute() for name in self.maps}}
+        found = {"maps": {name: self.of(name).table() for name in self.maps}}
         if len(self.series):
-            found["series"] = {name: self.of_series(name).compute() for name in self.series}
+            found["series"] = {name: self.of_series(name).table() for name in self.series}
         return found
 
     def reset(self) -> None:

@@ -20,7 +20,9 @@ SECRET_VARIABLE = re.compile(rf"password|(^|_)({_WORDS}|access_key_id)(_|$)", re
 """Environment variables whose value is a secret, such as HF_TOKEN and MLFLOW_TRACKING_PASSWORD."""
 FOLDERS = ("PWD", "OLDPWD")
 """Variables that are called like a secret and hold the shell's working directory."""
-USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?:[^\s/?#'\"]*:[^\s?#'\"]*|[^\s/?#'\"]*)@", re.I)
+USER_INFO = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://|https?:/)(?:[^\s/?#'\"]*:[^\s?#'\"]*|[^\s/?#'\"]*)@", re.I
+)
 URL_SECRET = re.compile(
     r"(?P<key>[?&;][\w.-]*(?:token|password|secret|key|signature|sig|credential)\w*=)[^&;\s'\"]*", re.I
 )

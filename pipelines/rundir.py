@@ -72,7 +72,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Publish `text` at `path` as UTF-8 (see `write_bytes`)."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, writable(text).encode("utf-8"))
+
+
+def writable(text: str) -> str:
+    """`text`, with what UTF-8 does not know (the bytes of an odd file's name) as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -126,6 +126,10 @@ class ForecastScores(Metric):
             scores["crps"] = self.crps / self.weight
         return scores
 
+    def table(self) -> dict[str, Tensor]:
+        """As `compute`, always (lead, channel): torchmetrics makes a number of one lead and channel."""
+        return {name: values.reshape(self.shape[:2]) for name, values in self.compute().items()}
+
 
 class ErrorByPlace(Metric):
     """RMSE of every cell over time, for a few lead times: (lead, channel, lat, lon).

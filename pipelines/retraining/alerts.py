@@ -18,6 +18,7 @@ from datamodules.options import Options, sentence
 from pipelines.redact import masked, settings_without_secrets
 from pipelines.retraining.decision import Decision, Outcome
 from pipelines.retraining.webhook import NotDeliveredError, post
+from pipelines.rundir import writable
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def send(alerts: Sequence[AlertOptions], decision: Decision) -> list[Sent]:
 
 def _deliver(alert: AlertOptions, told: Mapping[str, Any]) -> None:
     """Tell it. Errors: whatever goes wrong."""
-    text = json.dumps(told, ensure_ascii=False, default=str)
+    text = writable(json.dumps(told, ensure_ascii=False, default=str))
     if alert.command is not None:
         _run(alert.command, alert.seconds, told, text)
     elif alert.path is not None:
@@ -149,9 +150,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _append(path: Path, text: str) -> None:
-    """A line more, in one write, so that lines of several jobs do not mix."""
+    """A line more, in one write, so that lines of several jobs do not mix; a pipe that nobody reads fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
     try:
         os.write(descriptor, f"{text}\n".encode())
     finally:

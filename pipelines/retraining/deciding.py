@@ -91,14 +91,16 @@ def triggered(shot: Shot, look: "Look", champion: Champion | None, drift: "Drift
 
 def settled(shot: Shot, look: "Look", champion: Champion | None, trigger: "Trigger", folder: Path) -> Pinned:
     """The splits and the weights to begin from. Raises EarlyEndError where disk space is short."""
-    from pipelines.retraining.splits import plan_splits
+    from pipelines.retraining.splits import NothingNewError, plan_splits
 
     if short := lacking_space(Path(shot.settings.paths.runs), shot.job.limits):
         raise EarlyEndError("failed", short)
     try:
         plan = plan_splits(shot.settings, shot.job.judge, champion.run if champion else None, folder)
+    except NothingNewError as error:
+        raise EarlyEndError("nothing", str(error)) from error
     except InputError as error:
-        raise EarlyEndError("failed" if champion is None else "nothing", str(error)) from error
+        raise EarlyEndError("failed", str(error)) from error
     start = champion.run.path if champion is not None and not _from_scratch(shot) else None
     return Pinned(
         job=shot.digest,

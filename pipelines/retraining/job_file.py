@@ -43,7 +43,9 @@ def read_job_file(path: Path) -> dict[str, Any]:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise InputError(f"{path}{line}: this is no YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: this is no YAML of a job: its values lie too deep") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise InputError(f"{path}: this is no YAML: {str(error).splitlines()[0]}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import InputError
+from pipelines.rundir import writable
 
 VERSION = 1
 """Of the schema (`PRAGMA user_version`); a file of a later one is refused."""
@@ -95,7 +96,7 @@ class LedgerFile:
 
 def as_text(value: Any) -> str:
     """`value` as JSON that sqlite can read: what is not finite is null."""
-    return json.dumps(_finite(value), ensure_ascii=False, default=str)
+    return writable(json.dumps(_finite(value), ensure_ascii=False, default=str))
 
 
 def _finite(value: Any) -> Any:

@@ -59,8 +59,16 @@ def moved(shot: Shot, move: Move) -> Ending:
 
 
 def finished(ledger: Ledger, models: Models, shot: int, move: Move) -> Ending:
-    """How a shot ends whose move is in the ledger: done, noted, and only then taken off."""
-    if carry_out(models, move):
+    """How a shot ends whose move is in the ledger: done, noted, and only then taken off.
+
+    A champion that somebody has set meanwhile stays.
+    """
+    there = models.version(move.model, CHAMPION)
+    now = None if there is None else int(there.number)
+    if now not in (move.before[CHAMPION], move.after[CHAMPION]):
+        told = f"version {now} was made champion by hand before version {move.after[CHAMPION]} could be"
+        ending = Ending("refused", f"{told}, and stays")
+    elif carry_out(models, move):
         ending = Ending(OUTCOMES[move.kind], move.reason)
     else:
         ending = Ending("failed", f"version {move.after[CHAMPION]} is gone, so the champion stays")

@@ -3,6 +3,7 @@
 Never anything that an alias points to, that a process is at work on, or that an unfinished shot needs.
 """
 
+import glob
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,13 +84,14 @@ class _Scene:
     """What there is of a job.
 
     rows: finished shots, the newest first.     busy: shots that are unfinished, or at work.
-    made: shot -> the version that it made.
+    experiment: the folder of its challengers.     made: shot -> the version that it made.
     """
 
     job: "Job"
     models: Models
     runs: Path
     stores: Path
+    experiment: str
     data: str
     rows: tuple[Row, ...]
     busy: frozenset[int]
@@ -151,6 +153,7 @@ def _scene(job: "Job", settings: "Settings", ledger: Ledger, models: Models, sho
         models=models,
         runs=Path(settings.paths.runs).absolute(),
         stores=Path(settings.paths.stores).resolve(),
+        experiment=str(settings.run.experiment),
         data=settings.data.name,
         rows=tuple(ledger.history(job.name)),
         busy=frozenset(busy),
@@ -177,7 +180,8 @@ def _versions(scene: _Scene) -> tuple[list[Removal], set[int]]:
 def _challengers(scene: _Scene) -> list[tuple[Path, int]]:
     """The directories of the job's challengers that are there, with their shots, the newest first."""
     mark = re.compile(re.escape(scene.job.name) + r"-(\d{4,})")
-    found = [(path, mark.fullmatch(path.name)) for path in scene.runs.glob(f"*/{scene.job.name}-*")]
+    ours = scene.runs / scene.experiment  # elsewhere a run of such a name is somebody's own
+    found = [(path, mark.fullmatch(path.name)) for path in ours.glob(f"{glob.escape(scene.job.name)}-*")]
     runs = [(path, int(one[1])) for path, one in found if one and (path / "config.yaml").is_file()]
     return sorted(runs, key=lambda run: (-run[1], run[0]))
 

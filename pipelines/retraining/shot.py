@@ -90,14 +90,29 @@ def play(shot: Shot) -> Decision:
     Errors: GivenUpError where it cannot go on as it began; Stopped when a signal came.
     """
     try:
-        finish_moves(shot.settings, shot.job.model)
-        ending = _noted_ending(shot) or _end(shot)
+        ending = _surely_ended(shot)
         shot.at("tell")
         return tell(shot, ending)
     except interrupts.Stopped as stop:
         shot.ledger.note(shot.number, interrupted=stop.signum.name)
         log.warning("%s is interrupted at %s; the next shot goes on with it", shot.run_name, shot.step)
         raise
+
+
+def _surely_ended(shot: Shot) -> Ending:
+    """How the shot ends. A fault that nobody foresaw is told to people too, and the next shot goes on.
+
+    Errors: GivenUpError; Stopped.
+    """
+    try:
+        finish_moves(shot.settings, shot.job.model)
+        return _noted_ending(shot) or _end(shot)
+    except (GivenUpError, interrupts.Stopped):
+        raise
+    except Exception as error:
+        log.exception("%s: at %s", shot.run_name, shot.step)
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Ending("failed", f"at {shot.step}: {told}; the next shot tries it again", goes_on=True)
 
 
 def _noted_ending(shot: Shot) -> Ending | None:

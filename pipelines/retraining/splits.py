@@ -66,13 +66,18 @@ class SplitPlan:
         return cls(**texts, newest=str(plain["newest"]), total=int(plain["total"]))
 
 
+class NothingNewError(InputError):
+    """Raised where the champion has learned from all the data there are: later there will be more."""
+
+
 def plan_splits(
     settings: Settings, options: JudgeOptions, champion: RunDir | None, folder: Path
 ) -> SplitPlan:
     """The newest data to judge by, what is older to learn from, and a whole window between any two.
 
     Windows or clips that the champion has learned from do not judge: then only later ones do.
-    folder: gets the lists of clips. Errors: InputError with the numbers where the data are too few.
+    folder: gets the lists of clips. Errors: InputError with the numbers where the data are too few,
+    NothingNewError where the champion has learned from all of them.
     """
     if settings.task.kind == "forecast":
         return _plan_maps(settings, options, champion)
@@ -113,7 +118,7 @@ def _plan_maps(settings: Settings, options: JudgeOptions, champion: RunDir | Non
         seen = seen_maps(champion, store).learnt
         newest = newest[store.time[newest] > seen]
         if len(newest) == 0:
-            raise InputError(
+            raise NothingNewError(
                 f"no forecast window begins after {_date(store, seen)}, the last step that the champion has "
                 f"learned from (the data end at {_date(store, int(store.time[-1]))}, a window is {window} "
                 "steps): wait for more data"
@@ -205,7 +210,7 @@ def _plan_clips(
     held = {film[clip] for clip in judged}
     older = [clip for clip in ids if film[clip] not in held]
     if champion is not None and not judged:
-        raise InputError(
+        raise NothingNewError(
             f"the champion has learned from all of the {len(ids)} clips in {settings.clips.annotations}; "
             "wait for more"
         )

@@ -1,11 +1,13 @@
 """A decision told: its files, its page, its MLflow run, its alerts, and last of all its row in the ledger."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from pipelines import provenance
+from pipelines.redact import masked
 from pipelines.retraining.alerts import send
 from pipelines.retraining.decision import Decision
 from pipelines.retraining.retention import prune
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SILENT = ("nothing", "busy")
 """Outcomes that have a row in the ledger and no more."""
+UNTOUCHED = ("busy", "rolled_back")
+"""Outcomes after which nothing is removed: another shot is at work, or somebody wants the old back."""
 TOLD = "decision.json"
 PAGE = "report.html"
 
@@ -27,21 +31,22 @@ def tell(shot: Shot, ending: Ending) -> Decision:
     """The decision as it stands in the ledger, where it is finished now, unless the next shot goes on.
 
     All of it may be done again after a crash: files and artifacts are written over, the MLflow run is found
-    by its key; only an alert may come twice. A page or a server that fails is noted and harms nothing.
+    by its key; only an alert may come twice. A disk, a page or a server that fails is noted in the log, and
+    keeps neither people nor the ledger from hearing of the decision.
     """
-    decision = shot.decision(ending)
+    decision = _without_secrets(shot.decision(ending))
     if decision.outcome not in SILENT:
-        shot.folder.mkdir(parents=True, exist_ok=True)
-        write_json(shot.folder / TOLD, decision.as_plain())
-        if decision.outcome != "rolled_back":  # nobody who goes back wants anything gone
-            prune(shot.job, shot.settings, shot.ledger, shot.models, shot.number)
-        found = provenance.write(
-            RunDir(shot.folder), seed=shot.settings.seed, data={}, arguments=["skyreel", *shot.argv]
-        )
-        _draw(shot, decision)
-        decision = _track(shot, decision, found)
-        write_json(shot.folder / TOLD, decision.as_plain())
+        with _harmless(shot, "the decision could not be written into its folder"):
+            _write(shot, decision)
+        with _harmless(shot, "the page of the decision could not be drawn"):
+            _draw(shot, decision)
+        with _harmless(shot, "the decision could not be tracked"):
+            decision = _track(shot, decision)
+            write_json(shot.folder / TOLD, decision.as_plain())
         send(shot.job.alerts, decision)
+    if decision.outcome not in UNTOUCHED:
+        with _harmless(shot, "what job.keep no longer holds could not be removed"):
+            prune(shot.job, shot.settings, shot.ledger, shot.models, shot.number)
     if ending.goes_on:
         shot.ledger.note(shot.number, stopped=decision.reason)
     else:
@@ -51,20 +56,43 @@ def tell(shot: Shot, ending: Ending) -> Decision:
     return decision
 
 
-def _draw(shot: Shot, decision: Decision) -> None:
-    """Write the page. What goes wrong with it is told in the log: the decision stands without it."""
+@contextmanager
+def _harmless(shot: Shot, what: str) -> Iterator[None]:
+    """An error within is told in the log: the decision stands without it."""
     try:
-        from pipelines.reports.decision_page import decision_page
-
-        decision_page(decision.as_plain(), shot.folder, shot.folder / PAGE)
+        yield
     except Exception:
-        log.exception("%s: the page of the decision could not be drawn", shot.folder / PAGE)
+        log.exception("%s: %s", shot.folder, what)
 
 
-def _track(shot: Shot, decision: Decision, found: Mapping[str, Any]) -> Decision:
+def _without_secrets(decision: Decision) -> Decision:
+    """The decision, for eyes that must not see a login in the address of data, say."""
+    look = decision.look and {**decision.look, "problems": [masked(str(one)) for one in _problems(decision)]}
+    return replace(decision, reason=masked(decision.reason), look=look)
+
+
+def _problems(decision: Decision) -> Sequence[Any]:
+    return (decision.look or {}).get("problems") or ()
+
+
+def _write(shot: Shot, decision: Decision) -> None:
+    """decision.json, and provenance.json with the call that was made."""
+    shot.folder.mkdir(parents=True, exist_ok=True)
+    write_json(shot.folder / TOLD, decision.as_plain())
+    provenance.write(RunDir(shot.folder), seed=shot.settings.seed, data={}, arguments=["skyreel", *shot.argv])
+
+
+def _draw(shot: Shot, decision: Decision) -> None:
+    """Write the page."""
+    from pipelines.reports.decision_page import decision_page
+
+    decision_page(decision.as_plain(), shot.folder, shot.folder / PAGE)
+
+
+def _track(shot: Shot, decision: Decision) -> Decision:
     """The decision with the id of its MLflow run, which holds the page and the files."""
     run, settings = RunDir(shot.folder), shot.settings
-    tags = {**provenance.run_tags(found), **_tags(shot, decision)}
+    tags = {**provenance.run_tags(provenance.read(run)), **_tags(shot, decision)}
     with tracked(
         run,
         destination(settings),

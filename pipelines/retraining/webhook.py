@@ -31,8 +31,10 @@ def post(target: str, body: bytes, seconds: float, tries: int) -> None:
         try:
             _try(address, body, tries, until)
             ended.append(None)
-        except Exception as error:
+        except NotDeliveredError as error:
             ended.append(error)
+        except Exception as error:  # its words may hold parts of the address
+            ended.append(NotDeliveredError(f"the address cannot be used ({type(error).__name__})"))
 
     thread = threading.Thread(target=work, name="webhook", daemon=True)
     thread.start()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datamodules.errors import InputError
 from pipelines.retraining.job import list_jobs, load_job
 from pipelines.scheduling.options import ScheduleOptions
 
@@ -68,7 +67,7 @@ class JobFolder:
         self._forget(name)
         try:
             job = load_job(str(self.path(name)))
-        except (InputError, OSError) as error:
+        except Exception as error:  # whatever is in a file, the other jobs go on
             self.broken[name] = str(error)
             log.error("%s cannot be used, and is left out until it is put right: %s", self.path(name), error)
             return

@@ -196,3 +196,11 @@ def test_error_by_place_is_the_rmse_of_each_cell_over_time(batch: dict[str, Tens
         metric.update(batch["forecast"][piece], batch["truth"][piece], batch["mask"][piece])
     expected = scores.continuous.rmse(forecast, truth, reduce_dims="batch").values[[0, 2]]
     np.testing.assert_allclose(metric.compute().numpy(), expected, rtol=1e-12)
+
+
+def test_a_table_has_both_axes_for_one_lead_and_one_channel_too() -> None:
+    scores = ForecastScores(1, 1, torch.ones(2, 3))
+    maps = torch.zeros(4, 1, 1, 2, 3)
+    scores.update(maps + 1, maps, maps)
+    assert {name: tuple(one.shape) for name, one in scores.table().items()}["rmse"] == (1, 1)
+    assert scores.table()["rmse"][0, 0] == 1

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from pipelines.retraining import webhook
 from pipelines.retraining.alerts import AlertOptions, Sent, send
+from pipelines.retraining.ledger_file import as_text
 from tests.pipelines.retraining.decisions import decision
 
 SECRET = "T0000-B0000-s3cr3tpath"
@@ -220,3 +222,25 @@ def test_an_alert_names_one_target_of_its_kind() -> None:
         with pytest.raises(ValidationError):
             AlertOptions.model_validate(wrong)
     assert os.environ.get("ALERT_URL") is None
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (told,) = send([alert("file", path=str(tmp_path / "pipe"))], decision(1, "failed"))
+    assert not told.ok
+
+
+def test_an_address_that_cannot_be_used_is_told_to_nobody() -> None:
+    (told,) = send(
+        [alert("webhook", url="https://me:hidden2word@host/hook", seconds=5)], decision(1, "failed")
+    )
+    assert not told.ok
+    assert "hidden2word" not in told.told
+
+
+def test_names_that_are_no_utf8_are_told_as_escapes(tmp_path: Path) -> None:
+    odd = replace(decision(1, "failed"), reason="cannot read " + os.fsdecode(b"\xff2.nc"))
+    (told,) = send([alert("file", path=str(tmp_path / "told.jsonl"))], odd)
+    assert told.ok, told.told
+    assert "udcff2.nc" in (tmp_path / "told.jsonl").read_text(encoding="utf-8")
+    assert as_text({"reason": odd.reason}).encode()

@@ -94,7 +94,7 @@ def test_every_mistake_is_told_at_once_with_key_value_what_is_allowed_and_what_w
         "settings: trainer.max_epochs=x\n    It must be a whole number",
         "settings: run.name=q\n    A job does not set this: each challenger has a name of its own",
         "schedule.cron=* *",
-        "Did you mean Europe/Berlin?",
+        "did you mean Europe/Berlin.",
         "alerts.0.kind=fil\n    It must be 'command', 'file' or 'webhook'. Did you mean file?",
         "warm_start.weights=former",
         "limits.minutes=0",
@@ -191,3 +191,10 @@ def test_a_job_that_names_no_data_is_told_in_its_own_words(tmp_path: Path) -> No
     assert status == 2
     assert f"job={job} says neither data:" in said
     assert "data.path" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["? [a, b]\n: c\n", "when: 2026-02-30\n", "data: " + "[" * 2000], ids=["key", "date", "deep"]
+)
+def test_whatever_a_file_holds_it_is_told_as_a_mistake_in_it(tmp_path: Path, text: str) -> None:
+    assert "mine.yaml" in refusal(tmp_path, text)

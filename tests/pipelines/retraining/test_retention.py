@@ -196,3 +196,10 @@ def test_a_fault_harms_no_shot(world: World, caplog: pytest.LogCaptureFixture) -
     assert [one.kind for one in world.prune(versions=1, shots=4)] == ["shot"] * 2
     assert "models:/wind/2 could not be removed: ZeroDivisionError" in caplog.text
     assert world.left("version") == [2, 4, 6, 7, 8]
+
+
+def test_a_run_of_somebody_else_that_is_called_like_a_challenger_stays(world: World) -> None:
+    mine = world.runs / "mine" / "weather-0001"
+    make_run(mine, world.folder / "nothing")
+    world.prune(runs=0)
+    assert (mine / "config.yaml").exists()

@@ -179,3 +179,26 @@ def test_a_shot_of_a_lost_ledger_is_not_called_as_one_that_made_a_version(tmp_pa
     status, second, said = job.shoot("trainer.max_epochs=6")
     assert (status, second["shot"], second["challenger"]) == (0, 2, 2), said
     assert job.aliases() == {"champion": 2, "previous": 1}
+
+
+def test_a_fault_that_nobody_foresaw_is_told_to_people_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts = tmp_path / "alerts.jsonl"
+    job = TinyJob.make(tmp_path, alerts=[{"kind": "file", "path": str(alerts)}])
+    status, _, said = job.shoot("trainer.max_steps=1")
+    assert status == 0, said
+    job.arrive(400)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("an illegal memory access")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.retraining.deciding._gate", broken)
+        status, result, said = job.shoot("trainer.max_epochs=6")
+    assert (status, result["outcome"]) == (1, "failed"), said
+    assert "at compare: RuntimeError: an illegal memory access" in result["reason"]
+    assert json.loads(alerts.read_text().splitlines()[-1])["outcome"] == "failed"
+    assert [row.number for row in job.ledger.unfinished("tiny")] == [2]
+    status, result, said = job.shoot("trainer.max_epochs=6")
+    assert (status, result["shot"], result["outcome"]) == (0, 2, "promoted"), said
