@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pipelines.reviewing.archive import Row
 from pipelines.reviewing.names import Name
 
-RUN, EXPERIMENT, STATUS, AGE, DURATION = (
-    Name("attributes", key) for key in ("run_name", "experiment", "status", "age", "duration")
-)
+RUN, STATUS, AGE, DURATION = (Name("attributes", key) for key in ("run_name", "status", "age", "duration"))
+OUTCOME = Name("tags", "skyreel.outcome")
+"""What a decision of retraining came to; runs that were trained have none."""
+GATE_GAIN = Name("metrics", "gate/gain")
+"""What a challenger gained on the champion, as its decision tells."""
 HEADINGS = {
     "run_name": "run",
     "run_id": "run id",
@@ -27,13 +29,17 @@ def default_columns(rows: Sequence[Row]) -> list[Name]:
     """What is worth showing of these runs (with their metrics): whose they are, how they went, main figures.
 
     Forecasts: the figure that chose the checkpoint, RMSE of the first variable at the first and the last lead
-    time, skill at the last. Captions: the figure that chose the checkpoint, CIDEr, BLEU-4.
+    time, skill at the last. Captions: the figure that chose the checkpoint, CIDEr, BLEU-4. Decisions of
+    retraining: their outcome, and what the challenger gained on the champion.
     """
-    found = [RUN]
-    if len({row.experiment for row in rows}) > 1:
-        found.append(EXPERIMENT)
     keys = dict.fromkeys(key for row in rows for key in row.metrics)
-    return [*found, STATUS, AGE, DURATION, *(Name("metrics", key) for key in main_figures(keys))]
+    figures = [Name("metrics", key) for key in main_figures(keys)]
+    decisions = [OUTCOME.key in row.tags for row in rows]
+    if not any(decisions):
+        return [RUN, STATUS, AGE, DURATION, *figures]
+    gain = [GATE_GAIN] if GATE_GAIN.key in keys else []
+    went = [OUTCOME, AGE] if all(decisions) else [STATUS, OUTCOME, AGE, DURATION]
+    return [RUN, *went, *gain, *figures]
 
 
 def main_figures(keys: Iterable[str]) -> list[str]:
@@ -42,9 +48,18 @@ def main_figures(keys: Iterable[str]) -> list[str]:
 
 
 def first_to_drop(columns: Iterable[Name]) -> list[Name]:
-    """The figures among default columns in the order in which they make room, those that tell least first."""
+    """The default columns but the run, in the order in which they make room.
+
+    Figures that tell least go first; how long and when it ran goes before the last figure of each system.
+    """
+    columns = list(columns)
     ranked = _telling([name.key for name in columns if name.kind == "metrics"])
-    return [Name("metrics", key) for key, _ in sorted(ranked, key=lambda one: one[1], reverse=True)]
+    ranked.sort(key=lambda one: one[1], reverse=True)
+    less, most = (
+        [Name("metrics", key) for key, w in ranked if (w > 0) is lesser] for lesser in (True, False)
+    )
+    order = [*less, DURATION, AGE, *most, GATE_GAIN, STATUS, OUTCOME]
+    return [name for name in order if name in columns]
 
 
 def _telling(keys: Sequence[str]) -> list[tuple[str, int]]:
@@ -74,6 +89,8 @@ def lead_order(lead: str) -> tuple[float, str]:
 
 def heading(name: Name) -> str:
     """The name above its column, in lines that are short where it has places to break."""
+    if name == OUTCOME:
+        return "outcome"
     if name.kind == "attributes":
         return HEADINGS.get(name.key, name.key.replace("_", " "))
     lines = [""]
@@ -103,11 +120,11 @@ def cell(row: Row, name: Name, now: float) -> str:
 
 
 def attribute(row: Row, key: str) -> str:
-    """An attribute that is a text."""
+    """An attribute that is a text; a run is called as other verbs take it, by its experiment and name."""
     if key == "status":
         return row.status.lower()
     held = {
-        "run_name": row.name,
+        "run_name": f"{row.experiment}/{row.name}" if row.name else row.run_id,
         "experiment": row.experiment,
         "run_id": row.run_id,
         "user_id": row.user,

@@ -8,7 +8,7 @@ from typing import Any
 from datamodules.errors import InputError
 from pipelines.forecasts.case_errors import CaseErrors
 from pipelines.reviewing.columns import lead_order
-from pipelines.reviewing.differences import CONFIDENCE, Differences, forecast_differences
+from pipelines.reviewing.differences import CONFIDENCE, Differences, apart, forecast_differences
 from pipelines.reviewing.evidence import Evidence, gather
 from pipelines.verbs import Call
 
@@ -87,7 +87,7 @@ def _forecasts(found: Sequence[Evidence], notes: list[str]) -> dict[str, Any]:
     references = _references(found, "rmse")
     gains = [_gain(found[0], one, notes) for one in found[1:]]
     units = {name: unit for one in reversed(found) for name, unit in _units(one).items()}
-    _note_other_windows(found, references, notes)
+    _note_other_windows(found, gains, notes)
     rows = []
     for variable, lead in keys:
         values = {who: _metric(found, f"reference/{who}/rmse/{variable}/{lead}") for who in references}
@@ -139,30 +139,42 @@ def _gain(first: Evidence, other: Evidence, notes: list[str]) -> Differences | N
     assert first.errors is not None
     assert other.errors is not None
     try:
-        found = forecast_differences(CaseErrors.read(first.errors), CaseErrors.read(other.errors))
+        ours, theirs = CaseErrors.read(first.errors), CaseErrors.read(other.errors)
     except InputError as error:
         notes.append(f"{first.name} and {other.name}: {error}")
         return None
-    if not found.enough:
+    if told := apart(ours, theirs):
         notes.append(
-            f"{first.name} and {other.name}: {found.cases} forecasts, of which {found.block} in a row hang "
-            "together, are few: take the intervals for a rough guess"
+            f"{first.name} was judged {told[0]} and {other.name} {told[1]}, with none in common: figures "
+            "stand side by side, without intervals of their difference"
         )
+        return None
+    found = forecast_differences(ours, theirs)
+    if not found.enough:
+        some = "1 forecast is" if found.cases == 1 else f"{found.cases} forecasts are"
+        hang = f", for {found.block} in a row hang together" if found.block > 1 else ""
+        notes.append(f"{first.name} and {other.name}: {some} few{hang}: take the intervals for a rough guess")
     return found
 
 
-def _note_other_windows(found: Sequence[Evidence], references: Sequence[str], notes: list[str]) -> None:
+def _note_other_windows(
+    found: Sequence[Evidence], gains: Sequence[Differences | None], notes: list[str]
+) -> None:
     """Say so where the references' figures differ: the runs were judged on other windows."""
-    for key in (key for key in found[0].metrics if key.startswith("reference/persistence/rmse/")):
-        for one in found[1:]:
-            if not math.isclose(
-                one.metrics.get(key, found[0].metrics[key]), found[0].metrics[key], rel_tol=1e-5
-            ):
-                notes.append(
-                    f"{found[0].name} and {one.name} were judged on other data ({key} differs), so their "
-                    "figures are not of the same forecasts; the intervals are, of those that both made"
-                )
-                return
+    first = found[0].metrics
+    keys = [key for key in first if key.startswith("reference/persistence/rmse/")]
+    for one, gain in zip(found[1:], gains, strict=True):
+        other = (key for key in keys if not _same(one.metrics.get(key, first[key]), first[key]))
+        if key := next(other, None):
+            shared = "; the intervals are, of those that both made" if gain is not None else ""
+            notes.append(
+                f"{found[0].name} and {one.name} were judged on other data ({key} differs), so their "
+                f"figures are not of the same forecasts{shared}"
+            )
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-5)
 
 
 def _interval(found: Differences | None, key: tuple[str, str]) -> dict[str, float | None] | None:

@@ -57,36 +57,45 @@ def _forecasts(found: Mapping[str, Any], console: Console) -> None:
     for mean in found["means"]:
         rows = [row for row in found["by_lead"] if row["variable"] == mean["variable"]]
         unit = f" ({rows[0]['units']})" if rows[0]["units"] else ""
-        table = _table(f"{mean['variable']}: test RMSE{unit}, and skill against A in %", console)
+        gained = [n for n in range(1, runs) if any(row["skill_against_first"][n] for row in rows)]
+        skill = ", and skill against A in %" if gained else ""
+        table = _table(f"{mean['variable']}: test RMSE{unit}{skill}", console)
         table.add_column("lead", justify="right", no_wrap=True)
         for letter in LETTERS[:runs]:
             table.add_column(letter, justify="right", no_wrap=True)
         table.add_column("best reference", justify="right", min_width=10)
-        for place in range(1, runs):
-            if any(row["skill_against_first"][place] for row in rows):
-                table.add_column(f"{LETTERS[place]} against A", justify="right", no_wrap=True)
+        for place in gained:
+            table.add_column(f"{LETTERS[place]} against A", justify="right", no_wrap=True)
         for number in shown_leads(len(rows), LEADS):
-            table.add_row(*_lead_cells(rows[number], enough, console))
-        gains = _gains(mean, enough, console)
-        if gains and len(rows) > 1:
+            gains = _gains(rows[number], gained, enough, console)
+            table.add_row(*_lead_cells(rows[number], console), *gains)
+        if gained and len(rows) > 1:
+            gains = _gains(mean, gained, enough, console)
             table.add_row(Text("mean"), *(Text("") for _ in range(runs + 1)), *gains)
         _print_whole(table, console)
     cases = next((one for one in found["cases"] if one), None)
     if cases is not None:
         _say(
             console,
-            f"in brackets: 95 % of a paired bootstrap of {cases['cases']} forecasts in blocks of "
+            f"in brackets: 95 % of a paired bootstrap of {_forecasts_told(cases['cases'])} in blocks of "
             f"{cases['block']}; * where 0 is outside",
         )
 
 
-def _gains(row: Mapping[str, Any], enough: Sequence[bool], console: Console) -> list[Text]:
-    """What each run with an interval gains on the first."""
-    found = zip(row["skill_against_first"], enough, strict=True)
-    return [_gain(gain, sure, console) for gain, sure in found if gain]
+def _forecasts_told(count: int) -> str:
+    return "1 forecast" if count == 1 else f"{count} forecasts"
 
 
-def _lead_cells(row: Mapping[str, Any], enough: Sequence[bool], console: Console) -> list[Text]:
+def _gains(
+    row: Mapping[str, Any], gained: Sequence[int], enough: Sequence[bool], console: Console
+) -> list[Text]:
+    """What the runs at the places `gained` gain on the first; empty where one was not judged so."""
+    found = [(row["skill_against_first"][place], enough[place]) for place in gained]
+    return [_gain(gain, sure, console) if gain else Text("") for gain, sure in found]
+
+
+def _lead_cells(row: Mapping[str, Any], console: Console) -> list[Text]:
+    """The lead time, the figure of each run, the best reference."""
     best = min(row["references"].items(), key=lambda one: one[1], default=None)
     values = [value for value in row["rmse"] if value is not None]
     least = min(values, default=None)
@@ -100,19 +109,20 @@ def _lead_cells(row: Mapping[str, Any], enough: Sequence[bool], console: Console
             for value in row["rmse"]
         ),
         Text("-" if best is None else f"{figure(best[1])} {best[0].replace('_', ' ')}"),
-        *_gains(row, enough, console),
     ]
 
 
 def _captions(found: Mapping[str, Any], console: Console) -> None:
     """A row a score, then the sentences that changed most."""
     runs = len(found["changed"])
-    table = _table("scores of the test clips, and how much more than A", console)
+    gained = [place for place in range(1, runs) if found["changed"][place] is not None]
+    more = ", and how much more than A" if gained else ""
+    table = _table(f"scores of the test clips{more}", console)
     table.add_column("", no_wrap=True)
     for letter in LETTERS[:runs]:
         table.add_column(letter, justify="right", no_wrap=True)
     table.add_column("best reference", justify="right", no_wrap=True)
-    for place in range(1, runs):
+    for place in gained:
         table.add_column(f"{LETTERS[place]} - A", justify="right", no_wrap=True)
     for row in found["scores"]:
         automatic = {who: value for who, value in row["references"].items() if who != "human"}
@@ -122,10 +132,11 @@ def _captions(found: Mapping[str, Any], console: Console) -> None:
             Text(row["score"]),
             *(Text(_score(row["score"], value)) for value in row["values"]),
             Text("" if best is None else f"{_score(row['score'], best[1])} {best[0]}"),
-            *(_difference(gain, console) for gain in row["more_than_first"][1:]),
+            *(_difference(row["more_than_first"][place], console) for place in gained),
         )
     _print_whole(table, console)
-    _say(console, "in brackets: 95 % of a paired bootstrap over the clips; * where 0 is outside")
+    if gained:
+        _say(console, "in brackets: 95 % of a paired bootstrap over the clips; * where 0 is outside")
     for place, changed in enumerate(found["changed"]):
         if changed is not None:
             _sentences(LETTERS[place], changed, console)

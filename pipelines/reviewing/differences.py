@@ -18,6 +18,8 @@ from pipelines.retraining.bootstrap import (
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 SEED = 0
+DATE_LENGTHS = (7, 10, 16)
+"""Characters of an ISO time that tell its month, its day, its minute."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,13 @@ def forecast_differences(first: CaseErrors, other: CaseErrors) -> Differences:
     """Skill of `other` against `first`, with intervals of a paired moving-block bootstrap (see `bootstrap`).
 
     Over the forecasts that both made; where one lacks a value it counts in neither. The mean over the leads
-    of a quantity stands under the lead "". InputError when the two share no forecast, lead or quantity.
+    of a quantity stands under the lead "". InputError when they are `apart`.
     """
     cases = sorted(set(first.cases) & set(other.cases))
     leads = [name for name in first.lead_names if name in other.lead_names]
     quantities = [name for name in first.quantities if name in other.quantities]
-    if not (cases and leads and quantities):
-        raise InputError("the two were judged on no forecast, lead time or variable in common")
+    if told := apart(first, other):
+        raise InputError(f"the one was judged {told[0]} and the other {told[1]}: they have none in common")
     (one, weight), (two, theirs) = (_chosen(errors, cases, leads, quantities) for errors in (first, other))
     valid = np.isfinite(one) & np.isfinite(two) & (weight > 0) & (theirs > 0)
     weight = np.where(valid, weight, 0.0)
@@ -68,6 +70,40 @@ def forecast_differences(first: CaseErrors, other: CaseErrors) -> Differences:
     keys += [(quantity, "") for quantity in quantities]
     found = intervals(figure, each, len(cases) / block, CONFIDENCE)
     return Differences(dict(zip(keys, found, strict=True)), len(cases), block)
+
+
+def apart(first: CaseErrors, other: CaseErrors) -> tuple[str, str] | None:
+    """What each of two was judged on that the other was not at all; None where they can be compared."""
+    told: list[tuple[str, str]] = []
+    if not set(first.cases) & set(other.cases):
+        one, two = _periods(first.cases, other.cases)
+        told.append((f"on forecasts {one}", f"on forecasts {two}"))
+    if not set(first.lead_names) & set(other.lead_names):
+        one, two = (", ".join(errors.lead_names) or "none" for errors in (first, other))
+        told.append((f"at lead times {one}", f"at lead times {two}"))
+    if not set(first.quantities) & set(other.quantities):
+        one, two = (", ".join(errors.quantities) or "none" for errors in (first, other))
+        told.append((f"by variables {one}", f"by variables {two}"))
+    if not told:
+        return None
+    one, two = (" ".join(words) for words in zip(*told, strict=True))
+    return one, two
+
+
+def _periods(first: Sequence[str], other: Sequence[str]) -> tuple[str, str]:
+    """When two series of ISO times were, as coarse as tells them apart: in months, days, or times."""
+    for length in DATE_LENGTHS:
+        one, two = (sorted(case[:length] for case in cases) for cases in (first, other))
+        if not (one and two) or one[-1] < two[0] or two[-1] < one[0]:
+            break
+    return _span(one), _span(two)
+
+
+def _span(times: Sequence[str]) -> str:
+    """The first and the last of sorted times."""
+    if not times:
+        return "of no time at all"
+    return f"of {times[0]}" if times[0] == times[-1] else f"of {times[0]} to {times[-1]}"
 
 
 def score_differences(names: Sequence[str], first: np.ndarray, other: np.ndarray) -> Differences:

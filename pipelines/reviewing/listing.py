@@ -19,6 +19,7 @@ from pipelines.reviewing.archive import (
     require_known,
 )
 from pipelines.reviewing.columns import cell, default_columns, figure, first_to_drop, moment
+from pipelines.reviewing.decisions import without_decisions
 from pipelines.reviewing.filters import Term, read_filter
 from pipelines.reviewing.names import (
     Name,
@@ -37,9 +38,13 @@ SHOWN = 20
 
 
 def list_runs(call: Call) -> dict[str, Any]:
-    """The runs of a call as a table, and as plain values; the newest first where nothing is sorted."""
+    """The runs of a call as a table, and as plain values; the newest first where nothing is sorted.
+
+    Decisions of retraining are left out, and counted, unless the call asks for what they have.
+    """
     archive = open_archive(call.settings)
     query, columns = read_query(call, archive, SHOWN)
+    query, left_out = without_decisions(query, columns, archive)
     found = archive.find(query)
     sample = archive.details(found.rows[:SHOWN], None)
     chosen = columns if call.columns else _with_asked(default_columns(sample), query)
@@ -49,8 +54,11 @@ def list_runs(call: Call) -> dict[str, Any]:
     )
     if not call.json:
         _show(rows, chosen, query, found.total, [] if call.columns else _droppable(chosen, query))
+        if left_out.count:
+            _say(str(left_out))
     plain = [as_plain(row, None if whole else chosen) for row in rows]
-    return {"runs": plain, "total": found.total, "columns": [str(name) for name in chosen]}
+    names = [str(name) for name in chosen]
+    return {"runs": plain, "total": found.total, "decisions_left_out": left_out.count, "columns": names}
 
 
 def best_run(call: Call) -> dict[str, Any]:
@@ -176,7 +184,8 @@ def _with_asked(columns: list[Name], query: Query) -> list[Name]:
 def _asked(query: Query) -> list[Name]:
     """What the runs are sorted by, or filtered by so that it differs among them."""
     found = [query.order.name] if query.order else []
-    return list(dict.fromkeys([*found, *(one.name for one in query.terms if one.comparator != "=")]))
+    terms = [one for one in query.terms if one.comparator not in ("=", "IS NULL")]
+    return list(dict.fromkeys([*found, *(one.name for one in terms)]))
 
 
 def _droppable(columns: Sequence[Name], query: Query) -> list[Name]:
@@ -199,8 +208,13 @@ def _show(
         of = f" of {total:,}" if total is not None else ""
         order = query.order
         way = "the newest" if order is None else f"the first by {order.name}"
-        told = f"{len(rows)}{of} runs, {way}; limit= shows more"
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+        _say(f"{len(rows)}{of} runs, {way}; limit= shows more")
+
+
+def _say(line: str) -> None:
+    from rich.console import Console
+
+    Console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _best_order(metric: str) -> tuple[Order, str]:

@@ -13,8 +13,6 @@ from pipelines.reviewing.columns import RUN, STATUS, cell, heading
 from pipelines.reviewing.names import Name
 
 STYLES = {"failed": "red", "killed": "yellow", "running": "cyan"}
-NAME_WIDTH = 18
-"""Names of runs that are longer are folded."""
 GAP = 2
 """Characters between two columns."""
 
@@ -22,7 +20,10 @@ GAP = 2
 def show_runs(
     rows: Sequence[Row], columns: Sequence[Name], console: Console, now: float, droppable: Sequence[Name] = ()
 ) -> None:
-    """Print the table. droppable: columns that make room, in this order, where the terminal is too narrow."""
+    """Print the table, the names of runs whole.
+
+    droppable: columns that make room, in this order, where the terminal is too narrow.
+    """
     texts = {name: [cell(row, name, now) for row in rows] for name in columns}
     widths = {name: _width(name, texts[name]) for name in columns}
     plain = console.is_dumb_terminal or not console.is_terminal
@@ -38,7 +39,11 @@ def show_runs(
     for name in shown:
         right = name.kind == "metrics" or name.key in ("age", "duration")
         table.add_column(
-            Text(heading(name)), justify="right" if right else "left", overflow="fold", width=widths[name]
+            Text(heading(name)),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=name == RUN,
+            width=widths[name],
         )
     for row in zip(*(texts[name] for name in shown), strict=True):
         table.add_row(*(_styled(text, name) for text, name in zip(row, shown, strict=True)))
@@ -62,7 +67,6 @@ def _styled(text: str, name: Name) -> Text:
 
 
 def _width(name: Name, texts: Sequence[str]) -> int:
-    """Characters that a column takes: all of its texts, but long names of runs are folded."""
+    """Characters that a column takes: all of its texts."""
     wide = max((cell_len(text) for text in texts), default=0)
-    wide = min(wide, NAME_WIDTH) if name == RUN else wide
     return max(wide, *(cell_len(line) for line in heading(name).split("\n")))

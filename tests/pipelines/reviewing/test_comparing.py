@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,56 @@ def test_a_run_without_errors_is_compared_without_intervals(two: Path, tmp_path:
     found = result("review", "compare", "runs=tiny/a,tiny/b", f"paths.runs={tmp_path}")
     assert found["forecasts"]["by_lead"][0]["skill_against_first"] == [None, None]
     assert any("kept no errors by forecast" in note for note in found["notes"])
+
+
+def printed(found: dict[str, Any]) -> str:
+    """What a comparison looks like in a terminal that is none."""
+    console = Console(width=80, force_terminal=False, color_system=None)
+    with console.capture() as caught:
+        show_comparison(found, console)
+    return caught.get()
+
+
+def test_runs_judged_on_other_dates_are_told_so_and_promised_no_intervals(two: Path, tmp_path: Path) -> None:
+    shutil.copytree(two / "tiny", tmp_path / "tiny")
+    other = RunDir(tmp_path / "tiny" / "b")
+    errors = CaseErrors.read(errors_file(other))
+    later = tuple(case.replace("2001-", "2002-") for case in errors.cases)
+    CaseErrors(**{**vars(errors), "cases": later}).write(errors_file(other))
+    metrics = json.loads(other.metrics.read_text())
+    write_json(other.metrics, {key: 2 * value for key, value in metrics.items()})
+    found = result("review", "compare", "runs=tiny/a,tiny/b", f"paths.runs={tmp_path}")
+    apart, data = found["notes"]
+    assert apart.startswith("tiny/a was judged on forecasts of 2001-03 and tiny/b on forecasts")
+    assert "of 2002-03, with none in common: figures stand side by side, without" in apart
+    assert "judged on other data" in data
+    assert data.endswith("so their figures are not of the same forecasts")
+    text = printed(found)
+    assert "air: test RMSE (K)" in [line.strip() for line in text.splitlines()]
+    assert "against A" not in text
+    assert "in brackets" not in text
+
+
+def test_few_forecasts_are_counted_in_words(two: Path, tmp_path: Path) -> None:
+    shutil.copytree(two / "tiny", tmp_path / "tiny")
+    for name in ("a", "b"):
+        file = errors_file(RunDir(tmp_path / "tiny" / name))
+        found = CaseErrors.read(file)
+        some = {key: getattr(found, key)[:1] for key in ("cases", "squared", "weight")}
+        CaseErrors(**{**vars(found), **some}).write(file)
+    plain = result("review", "compare", "runs=tiny/a,tiny/b", f"paths.runs={tmp_path}")
+    assert "tiny/a and tiny/b: 1 forecast is few: take the intervals for a rough guess" in plain["notes"]
+    assert "paired bootstrap of 1 forecast in blocks of 1" in printed(plain)
+
+
+def test_captioners_of_other_clips_are_promised_no_intervals(captioners: Path, tmp_path: Path) -> None:
+    shutil.copytree(captioners / "clips", tmp_path / "clips")
+    write_json(RunDir(tmp_path / "clips" / "b").predictions / "test.json", [])
+    text = printed(result("review", "compare", "runs=clips/a,clips/b", f"paths.runs={tmp_path}"))
+    assert "scores of the test clips" in text
+    assert "than A" not in text
+    assert "B - A" not in text
+    assert "in brackets" not in text
 
 
 @pytest.fixture(scope="module")

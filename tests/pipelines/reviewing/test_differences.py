@@ -8,7 +8,7 @@ import pytest
 from datamodules.errors import InputError
 from pipelines.forecasts.case_errors import CaseErrors
 from pipelines.reviewing.changed_captions import compare_captions
-from pipelines.reviewing.differences import forecast_differences, score_differences
+from pipelines.reviewing.differences import apart, forecast_differences, score_differences
 from pipelines.reviewing.evidence import Sentence
 
 
@@ -73,6 +73,39 @@ def test_only_what_both_have_counts() -> None:
     assert found.gains["air", "6h"].value == pytest.approx(gain, rel=1e-9)
     with pytest.raises(InputError, match="in common"):
         forecast_differences(errors(one), errors(two, first=1000))
+
+
+def dated(
+    *cases: str, leads: tuple[str, ...] = ("6h",), quantities: tuple[str, ...] = ("air",)
+) -> CaseErrors:
+    shape = (len(cases), len(leads), len(quantities))
+    units, hours = ("K",) * len(quantities), (1.0,) * len(leads)
+    return CaseErrors(cases, quantities, units, leads, hours, np.ones(shape), np.ones(shape), 1)
+
+
+def test_what_two_have_not_in_common_is_told() -> None:
+    months = dated("2001-11-01T00:00:00", "2002-01-31T00:00:00")
+    assert apart(months, months) is None
+    later = dated("2002-02-01T00:00:00", "2002-03-01T00:00:00")
+    assert apart(months, later) == (
+        "on forecasts of 2001-11 to 2002-01",
+        "on forecasts of 2002-02 to 2002-03",
+    )
+    days = dated("2002-01-30T00:00:00", "2002-01-31T06:00:00")
+    assert apart(dated("2002-01-01T00:00:00"), days) == (
+        "on forecasts of 2002-01-01",
+        "on forecasts of 2002-01-30 to 2002-01-31",
+    )
+    between = dated("2001-12-01T00:00:00")
+    assert apart(months, between) == (
+        "on forecasts of 2001-11-01T00:00 to 2002-01-31T00:00",
+        "on forecasts of 2001-12-01T00:00",
+    )
+    other = dated("2001-11-01T00:00:00", leads=("1d", "2d"), quantities=("z",))
+    assert apart(months, other) == (
+        "at lead times 6h by variables air",
+        "at lead times 1d, 2d by variables z",
+    )
 
 
 def test_few_cases_are_told() -> None:

@@ -138,7 +138,11 @@ def test_an_export_holds_every_run_and_every_value(runs: Path, tmp_path: Path) -
 
 def test_the_columns_are_those_that_tell_most_of_each_system() -> None:
     forecast, caption = row("a", **FORECAST), row("b", "clips", **CAPTION)
-    assert [str(name) for name in default_columns([forecast])][4:] == [
+    assert [str(name) for name in default_columns([forecast])] == [
+        "run_name",
+        "status",
+        "age",
+        "duration",
         "validation/loss",
         "test/rmse/air/6h",
         "test/rmse/air/72h",
@@ -146,7 +150,7 @@ def test_the_columns_are_those_that_tell_most_of_each_system() -> None:
     ]
     assert main_figures(CAPTION) == ["validation/cider", "test/cider", "test/bleu_4"]
     both = [str(name) for name in default_columns([forecast, caption])]
-    assert {"experiment", "test/rmse/air/72h", "test/cider"} <= set(both)
+    assert {"test/rmse/air/72h", "test/cider"} <= set(both)
     assert sorted(["1mo", "24h", "6h"], key=lead_order) == ["6h", "24h", "1mo"]
     assert [short_time(seconds) for seconds in (3, 61, 7300, 200_000)] == ["3s", "1m", "2h", "2d"]
 
@@ -154,7 +158,7 @@ def test_the_columns_are_those_that_tell_most_of_each_system() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_table_fits_into_eighty_columns(terminal: bool) -> None:
     rows = [
-        row("challenger-0001-of-a-job-with-a-long-name", **FORECAST),
+        row("challenger-0001", **FORECAST),
         row("b[red]", "sample_clips", **CAPTION),
         row("c", **{"test/rmse/air/6h": float("nan")}),
     ]
@@ -165,6 +169,81 @@ def test_a_table_fits_into_eighty_columns(terminal: bool) -> None:
     assert "2.25" in text
     assert "0.31" in text
     assert "1m" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("length", [30, 60, 100])
+def test_a_run_is_called_in_one_piece_as_other_verbs_take_it(length: int, terminal: bool) -> None:
+    name = "challenger-" + "0123456789" * (length // 10)
+    lines = drawn([row(name, **FORECAST), row("b", **FORECAST)], 80, terminal=terminal)
+    (whole,) = [line for line in lines if "challenger-" in line]
+    assert whole.startswith(f"weather/{name}")
+    assert sum(bool(line.strip()) for line in lines[-2:]) == 2
+    assert max(len(line.rstrip()) for line in lines) <= max(80, len(f"weather/{name}"))
+
+
+def shown(runs: Path, *words: str) -> str:
+    """What a review prints in a terminal of 80 columns that is none."""
+    process = start("review", *words, f"paths.runs={runs}", COLUMNS="80")
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        close_logs()
+    assert process.returncode == 0, err
+    return out
+
+
+def test_what_the_list_prints_can_be_given_back(trained: Trained) -> None:
+    runs = trained.folder / "runs"
+    name = shown(runs, "list", "limit=1").splitlines()[-1].split()[0]
+    assert result("review", "compare", f"runs={name},{name}", f"paths.runs={runs}")["runs"][0]["judged"]
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a database with two trained runs, one without a kind, and three decisions."""
+    folder = tmp_path_factory.mktemp("decided")
+    client = mlflow_client(folder)
+    experiment = client.create_experiment("maps", str(folder / "mlartifacts"))
+    for name, kind, outcome in (
+        ("first", "train", None),
+        ("older", None, None),
+        ("job-0001-promoted", "retrain", "promoted"),
+        ("job-0002-refused", "retrain", "refused"),
+        ("job-0003-rolled_back", "retrain", "rolled_back"),
+    ):
+        tags = {"skyreel.kind": kind, "skyreel.outcome": outcome}
+        run = client.create_run(
+            experiment, run_name=name, tags={key: value for key, value in tags.items() if value}
+        )
+        client.log_metric(run.info.run_id, "gate/gain" if outcome else "validation/loss", 0.25)
+        client.set_terminated(run.info.run_id)
+    return folder
+
+
+def test_decisions_of_retraining_are_left_out_and_told(decided: Path) -> None:
+    found = review(decided, "list")
+    assert {one["name"] for one in found["runs"]} == {"first", "older"}
+    assert (found["total"], found["decisions_left_out"]) == (2, 3)
+    lines = shown(decided, "list").splitlines()
+    assert lines[-1] == "3 decisions of retraining are left out; filter=tags.skyreel.kind=retrain shows them"
+    assert not any("outcome" in line for line in lines)
+
+
+def test_decisions_that_are_asked_for_are_shown_with_their_outcome(decided: Path) -> None:
+    found = review(decided, "list", "filter=tags.skyreel.kind=retrain")
+    assert (found["total"], found["decisions_left_out"]) == (3, 0)
+    out = shown(decided, "list", "filter=tags.skyreel.kind=retrain")
+    assert "left out" not in out
+    header, *lines = [line for line in out.splitlines() if line.strip()]
+    assert "took" not in header
+    assert "gate/gain" in header
+    refused_line = next(line for line in lines if "0002" in line)
+    assert refused_line.split()[:2] == ["maps/job-0002-refused", "refused"]
+    assert review(decided, "list", "filter=name LIKE 'job-%'")["total"] == 3
+    assert review(decided, "list", "sort=-gate/gain")["total"] == 5
+    assert review(decided, "list", "columns=name,tags.skyreel.outcome")["total"] == 5
 
 
 @pytest.mark.parametrize("width", [40, 200])
