@@ -12,7 +12,8 @@ Positive = Annotated[float, Field(gt=0)]
 class LimitsOptions(Options):
     """What a shot may cost.
 
-    minutes: of training in one shot; a challenger that needs longer is stopped and goes on with the next.
+    minutes: of training in one shot; a challenger that needs longer is stopped and goes on with the next, if
+        no data came meanwhile: give it more time than a training takes where data come with every shot.
     grace_seconds: between SIGTERM, which has training write a checkpoint, and SIGKILL.
     retries: how often training goes on after a passing fault (a crash, no memory) within a shot.
     backoff_seconds: before the first of them; each further wait is twice as long.

@@ -67,9 +67,12 @@ def _watched(job: Job, watch: WatchOptions, call: Call) -> dict[str, Any]:
         raise EarlyEndError("kept", "there is no champion that has taken another one's place")
     promoted = _promoted(shot, champion)
     look = deciding.looked(shot)
-    _enough(watch, look.count - int((promoted.look or {}).get("count", 0)))
+    came = look.count - int((promoted.look or {}).get("count", 0))
+    row = shot.ledger.row(promoted.shot)
+    stage = _stage(watch, came, int(row.notes.get("watched", 0)) if row is not None else 0)
     with TemporaryDirectory(prefix="skyreel-watch-") as folder:
-        verdict = _verdict(shot, watch, promoted, Path(folder), (champion, former))
+        verdict = _verdict(shot, watch, promoted, Path(folder), (champion, former), stage)
+    shot.ledger.note(promoted.shot, watched=came)
     what = f"version {champion}, beside version {former}, on {verdict.cases} cases since its promotion"
     if not verdict.passed:
         return _told("kept", f"{what}: {verdict.told}", PROMOTED, verdict=verdict.as_plain())
@@ -86,18 +89,30 @@ def _promoted(shot: Shot, champion: int) -> Decision:
     return decision
 
 
-def _enough(watch: WatchOptions, came: int) -> None:
-    """Return when enough came since. Errors: EarlyEndError."""
+def _stage(watch: WatchOptions, came: int, judged: int) -> int:
+    """Which look this is, from 0; the champion is looked at each time that what came has doubled.
+
+    judged: how much had come at the last look. Looking at every shot would roll back a champion as good as
+    the former one sooner or later. Errors: EarlyEndError where too little came for another look.
+    """
     wanted = watch.after_steps or watch.after_clips or 1
+    while wanted <= judged:
+        wanted *= 2
     if came < wanted:
         what = "steps" if watch.after_steps else "clips"
         raise EarlyEndError("waiting", f"{came} {what} came since the promotion; it is judged after {wanted}")
+    first = watch.after_steps or watch.after_clips or 1
+    return (came // first).bit_length() - 1
 
 
 def _verdict(
-    shot: Shot, watch: WatchOptions, promoted: Decision, folder: Path, numbers: tuple[int, int]
+    shot: Shot, watch: WatchOptions, promoted: Decision, folder: Path, numbers: tuple[int, int], stage: int
 ) -> "Verdict":
-    """What the gate says of the former champion, as if it challenged the champion."""
+    """What the gate says of the former champion, as if it challenged the champion.
+
+    Each further look has half the chance of the one before to be wrong, so that all of them together have
+    that of `watch.confidence`.
+    """
     from pipelines.registry.fetch import fetch
     from pipelines.retraining.gate import GateOptions, GuardOptions, decide
     from pipelines.retraining.paired import paired_for
@@ -114,7 +129,7 @@ def _verdict(
     unguarded = GuardOptions(lead=None, variable=None, region=None, metric=None, slice=None)
     options = GateOptions(
         minimum_gain=watch.worse_by,
-        confidence=watch.confidence,
+        confidence=1 - (1 - watch.confidence) / 2 ** (stage + 1),
         guards=unguarded,
         resamples=shot.job.gate.resamples,
         block=shot.job.gate.block,
