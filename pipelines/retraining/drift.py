@@ -117,7 +117,7 @@ def _of_maps(champion: RunDir, settings: Settings, options: DriftOptions) -> Dri
 
     store = packed(settings.maps, Path(settings.paths.stores))
     kept, fitted = kept_model(champion)
-    if kept.names != store.names or kept.grid.shape != store.grid.shape:
+    if kept.names != store.names or not _same_places(kept, store):
         return DriftReport((), "the champion knows other variables or another grid: nothing can be compared")
     seen = seen_maps(champion, store)
     old, new = (np.flatnonzero(chosen) for chosen in (store.time <= seen.learnt, store.time > seen.end))
@@ -139,6 +139,14 @@ def _of_maps(champion: RunDir, settings: Settings, options: DriftOptions) -> Dri
         found = _row(name, before / (scale or 1.0), after / (scale or 1.0), options)
         rows += [found] if found is not None else []
     return DriftReport(tuple(rows), f"{len(new)} new steps, departures from the climatology in deviations")
+
+
+def _same_places(kept: "Store", store: "Store") -> bool:
+    """Whether the cells lie where they lay, but for the rounding of coordinates."""
+    return all(
+        one.shape == other.shape and bool((np.abs((one - other + 180) % 360 - 180) < 1e-3).all())
+        for one, other in ((kept.grid.lat, store.grid.lat), (kept.grid.lon, store.grid.lon))
+    )
 
 
 def _climate(

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 1000
 """Steps that figures are taken from, evenly chosen; more change them no more."""
+OLD_STEPS = 300
+"""Steps, evenly chosen among all, whose figures tell the next look whether older files were written over."""
 FIRST_SHARE = 0.1
 """Share of the steps that the first look takes for new."""
 TAILS = (0.001, 0.999)
 """Quantiles that make a range: single cells may be odd."""
+SAME_PLACE = 1e-3
+"""Degrees by which coordinates may differ: files round them."""
 
 Figures = dict[str, float | None]
 
@@ -42,10 +46,14 @@ def look_at_maps(settings: Settings, options: "ChecksOptions", before: Mapping[s
         known = before["summary"]["variables"]
         problems = [*_described(store, before, options), *_arrived(store, start, known, new, options)]
         problems += _rewritten(store, known, new, options)
+        old = _figures(store, 0, start, OLD_STEPS)
+        problems += _altered(store, before["summary"].get("sample", {}), old, options)
     summary = {
         "variables": {name: _joined(known.get(name), new.get(name)) for name in store.names},
+        "sample": _figures(store, 0, len(store.time), OLD_STEPS),
         "units": {channel.name: channel.units for channel in store.channels},
         "grid": list(store.grid.shape),
+        "places": _places(store),
         "step_hours": store.step.hours,
         "gaps": store.report["time"]["first_gaps"],
         "missing_steps": store.report["time"]["missing_steps"],
@@ -65,9 +73,9 @@ def _first_new(store: Store, before: Mapping[str, Any] | None) -> int:
     return int(np.searchsorted(store.time, moment, side="right"))
 
 
-def _figures(store: Store, start: int, stop: int) -> dict[str, Figures]:
+def _figures(store: Store, start: int, stop: int, most: int = MOST_STEPS) -> dict[str, Figures]:
     """By variable: count, mean, std, change, low and high (quantiles), missing and repeated (shares)."""
-    steps = np.arange(start, stop)[:: max(1, -(-(stop - start) // MOST_STEPS))]
+    steps = np.arange(start, stop)[:: max(1, -(-(stop - start) // most))]
     if len(steps) == 0:
         return {}
     maps = np.stack([store.values[step] for step in steps])
@@ -115,6 +123,7 @@ def _described(store: Store, before: Mapping[str, Any], options: "ChecksOptions"
             yield f"{channel.name} is in {channel.units!r} now, and was in {units!r}"
     if list(store.grid.shape) != list(summary["grid"]):
         yield f"the grid has {list(store.grid.shape)} cells now, and had {list(summary['grid'])}"
+    yield from _moved(store, summary.get("places"))
     if store.step.hours != summary["step_hours"]:
         yield f"a step is {store.step.hours:g} h now, and was {summary['step_hours']:g} h"
     left = int((store.time <= parse_moment(before["last"], store.calendar, "the last good look")).sum())
@@ -126,6 +135,29 @@ def _described(store: Store, before: Mapping[str, Any], options: "ChecksOptions"
     twice = int(store.report["notes"].get("duplicated", 0)) - summary["duplicated"]
     if twice > options.duplicated_steps:
         yield f"{twice} moments lie in two files or twice in one, which were not before"
+
+
+def _places(store: Store) -> dict[str, list[float]]:
+    """Latitudes and longitudes of the first, the last and a middle cell."""
+    found = {}
+    for name, values in (("lat", store.grid.lat), ("lon", store.grid.lon)):
+        flat = np.asarray(values, np.float64).ravel()
+        found[name] = [float(flat[0]), float(flat[-1]), float(flat[len(flat) // 3])]
+    return found
+
+
+def _moved(store: Store, before: Mapping[str, list[float]] | None) -> Iterator[str]:
+    """Where the cells lie now, if it is elsewhere; looks of older versions did not say where they lay."""
+    for name, now in _places(store).items():
+        was = None if before is None else before.get(name)
+        if was is None:
+            continue
+        apart = np.abs((np.subtract(now, was) + 180) % 360 - 180)  # 200 and -160 are one longitude
+        if apart.max() > SAME_PLACE:
+            yield (
+                f"the grid has moved: {name} from {now[0]:.6g} to {now[1]:.6g}, "
+                f"before from {was[0]:.6g} to {was[1]:.6g}"
+            )
 
 
 def _arrived(
@@ -227,6 +259,24 @@ def _rewritten(
                 f"{one['name']}: older steps have changed, they reach from {one['min']:.5g} to "
                 f"{one['max']:.5g} now{_unit(store, one['name'])}"
             )
+
+
+def _altered(
+    store: Store, known: Mapping[str, Figures], old: Mapping[str, Figures], options: "ChecksOptions"
+) -> Iterator[str]:
+    """What is wrong with the steps of the last good look, by a sample of them then and now."""
+    for name, was in known.items():
+        if name not in old or not was["count"]:
+            continue
+        now, unit = old[name], _unit(store, name)
+        missing, before = now["missing"] or 0.0, was["missing"] or 0.0
+        if missing - before > options.missing_values:
+            yield f"{name}: {missing:.0%} of the values known before are missing now, {before:.0%} were"
+        if (now["repeated"] or 0.0) - (was["repeated"] or 0.0) > options.repeated_steps:
+            yield f"{name}: {now['repeated']:.0%} of the maps known before repeat the one before now"
+        mean, usual, spread = now["mean"], was["mean"], was["std"]
+        if mean is not None and usual is not None and spread and abs(mean - usual) > spread:
+            yield f"{name}: the mean of what was known before is {mean:.5g} now, and was {usual:.5g}{unit}"
 
 
 def _unit(store: Store, name: str) -> str:

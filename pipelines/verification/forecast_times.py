@@ -124,6 +124,8 @@ def _joined(
             f"{contents.path}: its valid times are not its reference times and lead times added up. Repair "
             "the coordinates, or leave the wrong one out (ncks -C -x -v NAME IN OUT)"
         )
+    elif not monthly:
+        after = reckoned  # the times of the truth are looked up to the second
     if monthly:
         names, hours = (
             tuple(f"{one:g}mo" for one in count),

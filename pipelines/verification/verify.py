@@ -11,8 +11,10 @@ from itertools import pairwise
 import numpy as np
 
 from datamodules.errors import InputError
-from datamodules.gridded.clock import dates
+from datamodules.gridded.calendars import GREGORIAN_FROM
+from datamodules.gridded.clock import DAY, dates
 from datamodules.gridded.discover import find_sources
+from datamodules.gridded.units import plain_units
 from pipelines.console import progress
 from pipelines.retraining.bootstrap import FEWEST_BLOCKS, Interval
 from pipelines.verification.climatology_file import Climatology
@@ -76,6 +78,7 @@ def verify(forecast: str, truth: str, climatology: str | None = None, seed: int 
             cases: list[_Case] = []
             for number, path in enumerate(paths):
                 file = first if number == 0 else _like(open_forecast(path), first)
+                warnings += _require_units(file, first, happened)
                 cases += _cases(file, happened, usual)
                 file.close()
                 advance(number + 1, len(paths))
@@ -91,11 +94,13 @@ def verify(forecast: str, truth: str, climatology: str | None = None, seed: int 
 def _like(file: ForecastFile, first: ForecastFile) -> ForecastFile:
     """The file, when it forecasts what the first one does. InputError otherwise."""
     names, others = ([channel.name for channel in one.channels] for one in (first, file))
+    calendars = [_one_gregorian(one) for one in (first, file)]
     for what, ours, theirs in (
         ("variables", names, others),
         ("lead times", first.times.lead_names, file.times.lead_names),
         ("cells", (first.lat.tolist(), first.lon.tolist()), (file.lat.tolist(), file.lon.tolist())),
         ("spread", first.has_spread, file.has_spread),
+        ("days (its calendar)", *calendars),
     ):
         if ours != theirs:
             file.close()
@@ -103,6 +108,29 @@ def _like(file: ForecastFile, first: ForecastFile) -> ForecastFile:
                 f"forecast: {file.path} has other {what} than {first.path}; judge them one by one"
             )
     return file
+
+
+def _require_units(file: ForecastFile, first: ForecastFile, truth: Truth) -> list[str]:
+    """Warnings on variables without units. InputError where the file has others than the truth."""
+    told = []
+    for place, happened in zip(truth.chosen, truth.channels, strict=True):
+        theirs, wanted = file.channels[place], happened.units or first.channels[place].units
+        if theirs.units and wanted and plain_units(theirs.units) != plain_units(wanted):
+            file.close()
+            raise InputError(
+                f"forecast: {theirs.name!r} of {file.path} is in {theirs.units!r}, wanted is {wanted!r}; "
+                "convert it (cdo mulc, addc and setunit)"
+            )
+        if file is not first and wanted and not theirs.units:
+            told.append(f"{theirs.name!r} has no units in {file.path}; they are taken to be {wanted!r}")
+    return told
+
+
+def _one_gregorian(file: ForecastFile) -> str:
+    """The calendar; the two Gregorian ones are one since the reform."""
+    calendar = file.times.calendar
+    modern = int(file.times.reference.min()) >= GREGORIAN_FROM * DAY
+    return "standard" if calendar == "proleptic_gregorian" and modern else calendar
 
 
 def _cases(file: ForecastFile, truth: Truth, climatology: Climatology | None) -> Iterator[_Case]:

@@ -124,6 +124,41 @@ def test_steps_that_vanish_are_told(known: tuple[Path, Settings, dict[str, Any]]
     assert any("40 of the 724 steps" in problem for problem in look.problems)
 
 
+def test_a_grid_that_has_moved_is_told_and_an_older_look_passes(
+    known: tuple[Path, Settings, dict[str, Any]], tmp_path: Path
+) -> None:
+    moved = maps_of("2001-01-01", "2001-07-31")
+    put(tmp_path / "arrived", "2001a.nc", moved.assign_coords(lon=moved["lon"] - 100))
+    settings = settings_of(words(tmp_path))
+    problems = check_data(settings, CHECKS, known[2]).problems
+    assert len(problems) == 1
+    assert problems[0].startswith("the grid has moved: lon from "), problems
+    summary = {key: value for key, value in known[2]["summary"].items() if key != "places"}
+    assert check_data(settings, CHECKS, {**known[2], "summary": summary}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda air: np.where(np.arange(9) < 4, np.nan, air), "known before are missing now"),
+        (lambda air: np.repeat(air[::4], 4, axis=0), "known before repeat the one before now"),
+        (lambda air: air + 15, "the mean of what was known before is"),
+    ],
+    ids=["missing", "stuck", "warmer"],
+)
+def test_older_steps_that_were_written_over_are_told_and_an_older_look_passes(
+    known: tuple[Path, Settings, dict[str, Any]], tmp_path: Path, spoil: Any, told: str
+) -> None:
+    half = maps_of("2001-01-01", "2001-06-30")
+    put(tmp_path / "arrived", "2001a.nc", with_air(half, spoil(half["air"].values)))
+    settings = settings_of(words(tmp_path))
+    problems = check_data(settings, CHECKS, known[2]).problems
+    assert any(told in problem for problem in problems), problems
+    summary = {key: value for key, value in known[2]["summary"].items() if key != "sample"}
+    without = check_data(settings, CHECKS, {**known[2], "summary": summary}).problems
+    assert not any(told in problem for problem in without)
+
+
 def test_captions_that_shrink_and_clips_that_vanish_or_break_are_told(tmp_path: Path) -> None:
     clips = make_sample_clips(tmp_path / "data", clips=20, seed=1)
     table = clips / "captions.csv"

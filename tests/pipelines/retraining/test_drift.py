@@ -49,3 +49,13 @@ def test_without_a_year_of_data_nothing_is_called_a_drift(tmp_path: Path) -> Non
     report = drift_report(champion, settings_of(words(tmp_path)), OPTIONS)
     assert report.rows == ()
     assert "no whole year" in report.note
+
+
+def test_a_champion_of_another_place_is_not_compared(tmp_path: Path) -> None:
+    put(tmp_path / "arrived", "2001.nc", maps_of("2001-01-01", "2001-03-31"))
+    champion, _ = ready_run(tmp_path / "champion", words(tmp_path))
+    moved = maps_of("2001-01-01", "2001-07-31")
+    put(tmp_path / "arrived", "2001.nc", moved.assign_coords(lon=moved["lon"] - 100))
+    report = drift_report(champion, settings_of(words(tmp_path)), OPTIONS)
+    assert report.rows == ()
+    assert "another grid" in report.note

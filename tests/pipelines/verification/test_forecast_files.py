@@ -208,6 +208,31 @@ def test_valid_times_that_contradict_the_leads_are_refused(truth: Path, tmp_path
     assert "valid times are not its reference times and lead times added up" in said
 
 
+def test_valid_times_that_are_a_second_off_find_their_truth(truth: Path, tmp_path: Path) -> None:
+    plain = plain_forecast(truth)
+    valid = plain["init"] + plain["lead"].astype(int).astype("m8[h]").astype("m8[ns]")
+    valid.attrs.clear()
+    plain.assign_coords(valid_time=valid + np.timedelta64(1, "s")).to_netcdf(tmp_path / "forecast.nc")
+    found = verify(str(tmp_path / "forecast.nc"), str(truth))
+    assert found.judged.tolist() == [20] * LEADS
+    assert found.scores["forecast"]["rmse"][:, 0] == pytest.approx(expected_rmse(truth, plain), rel=1e-4)
+
+
+def test_a_later_file_in_other_units_or_another_calendar_is_refused(truth: Path, tmp_path: Path) -> None:
+    plain = plain_forecast(truth)
+    plain.isel(init=slice(0, 10)).to_netcdf(tmp_path / "f1.nc")
+    rest = plain.isel(init=slice(10, None))
+    rest.assign(air=(rest["air"] - 273.15).assign_attrs(units="degC")).to_netcdf(tmp_path / "f2.nc")
+    with pytest.raises(InputError, match=r"'air' of .*f2\.nc is in 'degC', wanted is 'K'"):
+        verify(str(tmp_path / "f*.nc"), str(truth))
+    rest.assign(air=rest["air"].assign_attrs(units="kelvin")).to_netcdf(tmp_path / "f2.nc")
+    assert len(verify(str(tmp_path / "f*.nc"), str(truth)).reference_times) == 20
+    rest["init"].encoding["calendar"] = "noleap"
+    rest.to_netcdf(tmp_path / "f2.nc")
+    with pytest.raises(InputError, match=r"f2\.nc has other days \(its calendar\)"):
+        verify(str(tmp_path / "f*.nc"), str(truth))
+
+
 def test_a_reference_time_that_comes_twice_is_refused(truth: Path, tmp_path: Path) -> None:
     plain = plain_forecast(truth)
     assert "comes twice" in refused(plain.isel(init=[0, 1, 1]), truth, tmp_path)
