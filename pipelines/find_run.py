@@ -16,9 +16,10 @@ def runs_folder(words: Iterable[str]) -> Path:
 
 
 def find_run(run: str, runs: Path) -> RunDir:
-    """The run that `run` names: a directory, `experiment/name` under `runs`, or an MLflow run id.
+    """The run that `run` names: a directory, `experiment/name` under `runs`, an MLflow run id, or the name
+    alone where one run has it.
 
-    InputError when there is none; it names the nearest.
+    InputError when there is none, which names the nearest, or more than one.
     """
     for candidate in (Path(run).expanduser(), runs / run):
         if (candidate / "config.yaml").is_file():
@@ -32,6 +33,12 @@ def find_run(run: str, runs: Path) -> RunDir:
             f"run={run}: no run directory under {runs} has this MLflow run id; give the directory, "
             "or set paths.runs="
         )
+    named = [folder for folder in known if folder.name == run]
+    if len(named) == 1:
+        return RunDir(named[0].absolute())
+    if named:
+        which = " or ".join(f"run={folder.relative_to(runs)}" for folder in named)
+        raise InputError(f"run={run}: {len(named)} runs are called so; say which: {which}")
     names = [str(folder.relative_to(runs)) for folder in known]
     near = difflib.get_close_matches(run, [*names, *(str(folder) for folder in known)], n=1, cutoff=0.4)
     hint = f"did you mean run={near[0]}?" if near else f"runs are looked for in {runs} (paths.runs)"

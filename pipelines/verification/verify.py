@@ -215,8 +215,8 @@ def _verification(
     block = max((skill_block(ours[who], theirs[who], least) for who in names), default=least)
     if len(issued) < FEWEST_BLOCKS * block:
         warnings.append(
-            f"no intervals: {len(issued)} forecasts whose errors hang together over {block} are fewer than "
-            f"{FEWEST_BLOCKS} blocks; with {FEWEST_BLOCKS * block} forecasts they could tell"
+            f"no intervals: errors hang together over {block} forecasts, and {len(issued)} are fewer than "
+            f"{FEWEST_BLOCKS} such blocks; {FEWEST_BLOCKS * block} forecasts could tell"
         )
     width = len(truth.channels)
     skills = {}

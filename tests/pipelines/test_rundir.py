@@ -1,6 +1,7 @@
 """A run directory is found again by the same command, held by one launcher, and never half written."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -201,9 +202,29 @@ def test_an_unknown_run_names_the_nearest(tmp_path: Path) -> None:
         find_run("f" * 32, tmp_path)
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError("no space left on device")
+
     write_json(tmp_path / "a.json", {"x": 1})
-    with pytest.raises(UnicodeEncodeError):
-        write_text(tmp_path / "a.json", "\ud800")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_text(tmp_path / "a.json", "anything")
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_name_alone_is_enough_where_one_run_has_it(tmp_path: Path) -> None:
+    for place in ("weather/storm", "weather/calm", "clips/calm"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "config.yaml").write_text("seed: 1\n")
+    assert find_run("storm", tmp_path).path == tmp_path / "weather" / "storm"
+    with pytest.raises(InputError, match="2 runs are called so; say which: run=clips/calm or run=weather"):
+        find_run("calm", tmp_path)
+
+
+def test_a_name_that_is_no_utf8_is_written_as_escapes(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"path": os.fsdecode(b"\xff2.nc")})
+    assert "\\udcff2.nc" in (tmp_path / "a.json").read_text(encoding="utf-8")
