@@ -14,6 +14,7 @@ from pipelines.retraining.retention import SHOT_TAG
 from pipelines.retraining.sinking import sunk
 from pipelines.retraining.under_way import EarlyEndError, Pinned, Shot
 from pipelines.rundir import RunDir, read_metrics
+from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from pipelines.registry.registry import Version
@@ -157,12 +158,28 @@ def _gate(shot: Shot, pinned: Pinned, champion: RunDir, challenger: RunDir) -> t
     from pipelines.retraining.gate import decide
     from pipelines.retraining.paired import changed_most, paired_for
 
+    if lacks := _lacks(champion, challenger):
+        return False, lacks
     settings = compose([*shot.words, *pinned.plan["words"]]).settings
     paired = paired_for(champion, challenger, settings, shot.folder, shot.job.judge)
     verdict = decide(paired, shot.job.gate, settings.seed)
     shot.known["verdict"] = verdict.as_plain()
     shot.known["changed"] = changed_most(champion, challenger, settings, shot.folder, paired)
     return verdict.passed, verdict.told
+
+
+def _lacks(champion: RunDir, challenger: RunDir) -> str | None:
+    """What the champion forecasts and the challenger does not, in words; None where there is nothing."""
+    before, after = (Settings.model_validate(run.read_config()) for run in (champion, challenger))
+    if before.task.kind != "forecast" or after.task.kind != "forecast":
+        return None
+    if after.forecast.horizon < before.forecast.horizon:
+        return (
+            f"the challenger forecasts {after.forecast.horizon} steps, the champion "
+            f"{before.forecast.horizon}: whoever uses the champion would lose lead times"
+        )
+    wanted, given = (one.maps.series is not None and one.maps.series.target for one in (before, after))
+    return "the champion forecasts series of stations, the challenger does not" if wanted > given else None
 
 
 def registered(shot: Shot, challenger: RunDir, champion: Champion | None) -> int:

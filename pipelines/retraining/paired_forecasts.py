@@ -52,7 +52,7 @@ class Forecasting:
             (one.names, one.grid.shape, one.step.to_dict(), one.series and tuple(one.series.names))
             for one in (kept, store)
         )
-        if mine != theirs:
+        if mine != theirs or not _same_places(kept, store):
             raise InputError(
                 f"{run.path}: trained on {_told(kept)}, and the data are {_told(store)} now; it cannot be "
                 "judged on them. Train a new champion with a job of its own"
@@ -121,10 +121,24 @@ def paired_forecasts(
     return Paired(times, tuple(cells), found[0], found[1], "root_mean_square", horizon, units)
 
 
+def _same_places(kept: Store, store: Store) -> bool:
+    """Whether both have their cells at the same places, to a thousandth of a degree; shapes are equal."""
+    pairs = ((kept.grid.lat, store.grid.lat), (kept.grid.lon, store.grid.lon))
+    return all(np.allclose(one, other, atol=1e-3, equal_nan=True) for one, other in pairs)
+
+
 def _told(store: Store) -> str:
     """Variables, grid and step in words."""
     rows, columns = store.grid.shape
-    return f"{', '.join(store.names)} on {rows} x {columns} every {store.step.hours:g} h"
+    ends = (
+        np.nanmin(store.grid.lat),
+        np.nanmax(store.grid.lat),
+        np.nanmin(store.grid.lon),
+        np.nanmax(store.grid.lon),
+    )
+    south, north, west, east = (f"{float(one):g}" for one in ends)
+    place = f"{rows} x {columns} cells (latitude {south} to {north}, longitude {west} to {east})"
+    return f"{', '.join(store.names)} on {place} every {store.step.hours:g} h"
 
 
 def region_areas(store: Store, regions: Mapping[str, Region]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import pytest
 
 from datamodules.errors import InputError
 from pipelines.forecasts.case_errors import CaseErrors, errors_file
+from pipelines.retraining.deciding import _lacks
 from pipelines.retraining.paired import Cell, changed_most, paired_for
 from pipelines.retraining.splits import JudgeOptions, plan_splits
 from tests.pipelines.retraining.small_data import maps_of, put, ready_run, settings_of, words
@@ -57,3 +58,17 @@ def test_a_champion_of_other_variables_or_a_region_without_a_cell_is_refused(tmp
     put(tmp_path / "arrived", "2001.nc", maps_of("2001-01-01", "2001-02-28").rename(air="sst"))
     with pytest.raises(InputError, match="trained on air"):
         paired_for(run, run, settings, tmp_path, JUDGE)
+    moved = maps_of("2001-01-01", "2001-02-28")
+    put(tmp_path / "arrived", "2001.nc", moved.assign_coords(lat=moved.lat - 20))
+    with pytest.raises(InputError, match=r"latitude 10 to 60.* and the data are .*latitude -10 to 40"):
+        paired_for(run, run, settings, tmp_path, JUDGE)
+
+
+def test_a_challenger_that_forecasts_less_than_the_champion_is_told(tmp_path: Path) -> None:
+    put(tmp_path / "arrived", "2001.nc", maps_of("2001-01-01", "2001-02-28"))
+    short, long = (
+        ready_run(tmp_path / f"h{horizon}", words(tmp_path, f"task.horizon={horizon}"))[0]
+        for horizon in (1, 2)
+    )
+    assert _lacks(short, long) is None
+    assert "would lose lead times" in str(_lacks(long, short))
